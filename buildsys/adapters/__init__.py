@@ -1,0 +1,1 @@
+"""One module per third-party library; library types and exceptions stop here."""
