@@ -1,0 +1,185 @@
+"""Actions: the edges of the action graph, their descriptors and what running one yields.
+
+An action is an operation applied to input artifacts. Its descriptor is canonical JSON of everything that can change an
+output; the digest of the descriptor is the action key. `explain` compares two descriptors, so the explanation cannot
+disagree with the key.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+from buildsys.model.digest import Digest, digest_bytes
+from buildsys.model.label import Label
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from buildsys.model.tree import Tree
+
+
+class Artifact(NamedTuple):
+    """A file or tree by name: a source file (`target` is empty) or an output of a configured target's action.
+
+    `name` is relative to the package and is also where a layer places the file by default; `config` tells the outputs
+    of one target under several configurations apart.
+    """
+
+    package: str
+    name: str
+    target: str = ""
+    config: str = ""
+
+    @property
+    def is_source(self) -> bool:
+        """True for files that exist before the build."""
+        return not self.target
+
+    @property
+    def path(self) -> str:
+        """The path below the folder of packages (sources) or below the output folder (outputs)."""
+        return f"{self.package}/{self.name}" if self.package else self.name
+
+
+class Value(NamedTuple):
+    """What an artifact is: a blob, or (`tree`) the canonical form of a tree; `size` is -1 while only a pin is known."""
+
+    digest: Digest
+    size: int
+    executable: bool = False
+    tree: bool = False
+
+    @property
+    def token(self) -> str:
+        """The value as it stands in descriptors. The size is implied by the digest."""
+        return ("tree:" if self.tree else "") + self.digest + ("+x" if self.executable else "")
+
+
+class Writer(Protocol):
+    """An output that is being written; hashed on the way."""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int: ...
+
+
+class ActionIO(Protocol):
+    """All that an operation may touch: its declared inputs, its outputs by index, and scratch space."""
+
+    def value(self, artifact: Artifact) -> Value: ...
+    def open(self, artifact: Artifact) -> BinaryIO: ...
+    def read(self, artifact: Artifact) -> bytes: ...
+    def path(self, artifact: Artifact) -> str: ...
+    def tree(self, artifact: Artifact) -> Tree: ...
+    def open_blob(self, digest: Digest) -> BinaryIO: ...
+    def create(self, output: int = 0, *, executable: bool = False) -> AbstractContextManager[Writer]: ...
+    def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None: ...
+    def write_tree(self, tree: Tree, output: int = 0) -> None: ...
+    def create_blob(self) -> AbstractContextManager[BlobWriter]: ...
+    def put_blob(self, data: bytes) -> Digest: ...
+    def scratch(self) -> str: ...
+
+
+class BlobWriter(Writer, Protocol):
+    """A blob of a tree that is being written; `digest` and `size` are set once its context has ended."""
+
+    digest: Digest
+    size: int
+
+
+@runtime_checkable
+class Operation(Protocol):
+    """What an action does: a frozen dataclass of parameters and input artifacts, plus one method.
+
+    `VERSION` is part of the key: raise it when `execute` changes its bytes. `TOOLS` names libraries and programs whose
+    versions shape the bytes; they are looked up when the key is made.
+    """
+
+    MNEMONIC: ClassVar[str]
+    VERSION: ClassVar[int]
+    TOOLS: ClassVar[tuple[str, ...]]
+
+    def execute(self, io: ActionIO) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A pure function from input values to output values.
+
+    Invariant: a field takes part in the key iff it is not marked ``exempt`` in its metadata, with the reason.
+    """
+
+    operation: Operation
+    inputs: tuple[Artifact, ...] = field(metadata={"key": "as values, in `inputs`"})
+    outputs: tuple[Artifact, ...] = field(
+        metadata={"exempt": "names of results; an operation that shows a name to its command has it as a parameter"}
+    )
+    static: str = field(metadata={"key": "the descriptor without its inputs"})
+    owner: Label = field(metadata={"exempt": "who asked does not change the bytes"})
+    config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
+    progress: str = field(metadata={"exempt": "a message"})
+    known: tuple[Value, ...] = field(default=(), metadata={"exempt": "a consequence of the operation's pin"})
+
+    def descriptor(self, values: list[Value]) -> str:
+        """Return the canonical JSON of this action over the `values` of its inputs."""
+        return '{"inputs":[' + ",".join([f'"{value.token}"' for value in values]) + "]," + self.static
+
+    @property
+    def name(self) -> str:
+        """A stable name for reports: who asked, what is done, to what end."""
+        return f"{self.owner} {self.operation.MNEMONIC} {self.outputs[0].name}"
+
+
+def make_action(
+    operation: Operation,
+    outputs: tuple[Artifact, ...],
+    *,
+    owner: Label,
+    config: str,
+    progress: str,
+    tools: dict[str, str],
+    known: tuple[Value, ...] = (),
+) -> Action:
+    """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
+    inputs: dict[Artifact, int] = {}
+    params = {name: _plain(getattr(operation, name), inputs) for name in operation_fields(operation)}
+    rest = {"mnemonic": operation.MNEMONIC, "params": params, "tools": tools, "version": operation.VERSION}
+    static = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)[1:]
+    return Action(
+        operation=operation,
+        inputs=tuple(inputs),
+        outputs=outputs,
+        static=static,
+        owner=owner,
+        config=config,
+        progress=progress,
+        known=known,
+    )
+
+
+def operation_fields(operation: Operation) -> tuple[str, ...]:
+    """Return the names of the fields of an operation, all of which take part in its key."""
+    return tuple(f.name for f in fields(operation))  # type: ignore[arg-type]
+
+
+def action_key(descriptor: str) -> Digest:
+    """Return the digest of a descriptor: the name of the action in every cache."""
+    return digest_bytes(descriptor.encode())
+
+
+class ActionResult(NamedTuple):
+    """The values of an action's outputs, in order, and what the action printed."""
+
+    outputs: tuple[Value, ...]
+    log: str = ""
+
+
+def _plain(value: Any, inputs: dict[Artifact, int]) -> object:
+    """Turn a field's value into JSON, numbering the artifacts met."""
+    if isinstance(value, Artifact):
+        return {"$input": inputs.setdefault(value, len(inputs))}
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item, inputs) for item in value]
+    raise TypeError(f"an operation's field cannot hold {type(value).__name__}")

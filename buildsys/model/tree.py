@@ -1,0 +1,137 @@
+"""Trees: a directory as a value, path by path; merging trees copies no file.
+
+A tree's canonical form is one line of JSON an entry, in path order, so that its digest is its identity. Paths are
+relative, use `/`, and have no empty, `.` or `..` segment: a tree cannot name anything outside its root.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from buildsys.errors import InternalError
+from buildsys.model.digest import Digest, digest_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FILE, DIRECTORY, SYMLINK = "f", "d", "l"
+
+
+class Entry(NamedTuple):
+    """One path of a tree. `digest` and `size` belong to files, `target` to symbolic links; `mode` is 0 for links."""
+
+    path: str
+    kind: str
+    mode: int = 0
+    digest: Digest = ""
+    size: int = 0
+    target: str = ""
+
+
+class PathFault(ValueError):
+    """A path that a tree cannot hold; the text says why."""
+
+
+def path_fault(path: str) -> str:
+    """Say why `path` cannot be the path of a tree entry, or return the empty string."""
+    if not path:
+        return "the path is empty"
+    if path.startswith("/"):
+        return f"'{path}' is absolute"
+    if "\0" in path or "\n" in path:
+        return f"{path!r} has a control character"
+    for segment in path.split("/"):
+        if segment == "..":
+            return f"'{path}' leaves its root"
+        if segment in {"", "."}:
+            return f"'{path}' has an empty or '.' segment"
+    return ""
+
+
+def link_fault(path: str, target: str) -> str:
+    """Say why a symbolic link at `path` to `target` leaves its root, or return the empty string."""
+    if not target:
+        return "the link target is empty"
+    if target.startswith("/"):
+        return f"'{path}' links to the absolute path '{target}'"
+    depth = path.count("/")
+    for segment in target.split("/"):
+        if segment == "..":
+            depth -= 1
+            if depth < 0:
+                return f"'{path}' links out of its root, to '{target}'"
+        elif segment not in {"", "."}:
+            depth += 1
+    return ""
+
+
+class Tree:
+    """An immutable directory: entries in path order, every parent directory present."""
+
+    __slots__ = ("_data", "_digest", "entries")
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = entries
+        self._data: bytes | None = None
+        self._digest: Digest | None = None
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Self:
+        """Make a tree of `entries`, adding missing parent directories (mode 0755).
+
+        Raises `PathFault` when a path leaves the root, stands twice with different contents, or is below a file.
+        """
+        found: dict[str, Entry] = {}
+        for entry in entries:
+            reason = path_fault(entry.path) or (link_fault(entry.path, entry.target) if entry.kind == SYMLINK else "")
+            if reason:
+                raise PathFault(reason)
+            if found.setdefault(entry.path, entry) != entry:
+                raise PathFault(f"'{entry.path}' stands twice")
+        for path in list(found):
+            parent = path.rpartition("/")[0]
+            while parent:
+                have = found.setdefault(parent, Entry(parent, DIRECTORY, 0o755))
+                if have.kind != DIRECTORY:
+                    raise PathFault(f"'{path}' is below '{parent}', which is no directory")
+                parent = parent.rpartition("/")[0]
+        return cls(tuple(found[path] for path in sorted(found)))
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical form."""
+        if self._data is None:
+            dumps = json.dumps
+            lines = [dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in self.entries]
+            self._data = ("\n".join(lines) + "\n").encode() if lines else b""
+        return self._data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the canonical form back."""
+        loads = json.loads
+        try:
+            return cls(tuple(Entry(*loads(line)) for line in data.decode().splitlines()))
+        except (ValueError, TypeError) as error:
+            raise InternalError("B901", f"a stored tree cannot be read: {error}") from error
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the canonical form: the identity of the tree."""
+        if self._digest is None:
+            self._digest = digest_bytes(self.to_bytes())
+        return self._digest
+
+    def blobs(self) -> Iterator[Entry]:
+        """Yield the file entries, each digest once."""
+        seen: set[Digest] = set()
+        for entry in self.entries:
+            if entry.kind == FILE and entry.digest not in seen:
+                seen.add(entry.digest)
+                yield entry
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self.entries == other.entries
+
+    def __hash__(self) -> int:
+        return hash(self.entries)
