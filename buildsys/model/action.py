@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.label import Label
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from buildsys.model.tree import Tree
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Artifact(NamedTuple):
@@ -64,7 +68,11 @@ class Writer(Protocol):
 
 
 class ActionIO(Protocol):
-    """All that an operation may touch: its declared inputs, its outputs by index, and scratch space."""
+    """All that an operation may touch: its declared inputs, its outputs by index, and scratch space.
+
+    `recall` and `remember` keep by-products (a compressed frame of a payload) in the store under a key that names
+    everything that shapes their bytes; `map` applies a function that releases the GIL to many items, in parallel.
+    """
 
     def value(self, artifact: Artifact) -> Value: ...
     def open(self, artifact: Artifact) -> BinaryIO: ...
@@ -77,6 +85,9 @@ class ActionIO(Protocol):
     def write_tree(self, tree: Tree, output: int = 0) -> None: ...
     def create_blob(self) -> AbstractContextManager[BlobWriter]: ...
     def put_blob(self, data: bytes) -> Digest: ...
+    def recall(self, key: str) -> Value | None: ...
+    def remember(self, key: str, value: Value) -> None: ...
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]: ...
     def scratch(self) -> str: ...
 
 
