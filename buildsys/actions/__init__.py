@@ -1,0 +1,1 @@
+"""Operations: one module per kind of action, parameters and `execute`."""
