@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from buildsys.archive.fault import ArchiveFault
 from buildsys.model.digest import CHUNK
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def copy(source: Readable, sink: Writer) -> int:
 
 
 class Section:
-    """The next `size` bytes of a source, as a stream; `left` tells how many are still to come."""
+    """The next `size` bytes of a source, as a stream; `left` tells how many are still to come.
+
+    Reading raises `ArchiveFault` (damaged) when the source ends before them.
+    """
 
     def __init__(self, source: Readable, size: int) -> None:
         self._source = source
@@ -63,9 +67,18 @@ class Section:
     def read(self, size: int = CHUNK, /) -> bytes:
         if size < 0 or size > self.left:
             size = self.left
-        data = self._source.read(size) if size else b""
+        if not size:
+            return b""
+        data = self._source.read(size)
+        if not data:
+            raise ArchiveFault("damaged", f"it is cut short: {self.left} more bytes were to come")
         self.left -= len(data)
         return data
+
+    def skip(self) -> None:
+        """Read what is left, to no end."""
+        while self.left:
+            self.read(CHUNK)
 
 
 class Padded:
@@ -108,3 +121,17 @@ class Chunked:
             self._rest = memoryview(chunk)
         data, self._rest = self._rest[:size], self._rest[size:]
         return bytes(data)
+
+
+class Prefixed:
+    """Bytes that were read ahead, then the rest of a source."""
+
+    def __init__(self, data: bytes, source: Readable) -> None:
+        self._data = data
+        self._source = source
+
+    def read(self, size: int, /) -> bytes:
+        if self._data:
+            data, self._data = self._data[:size], self._data[size:]
+            return data
+        return self._source.read(size)
