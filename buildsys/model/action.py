@@ -48,7 +48,7 @@ class Artifact(NamedTuple):
 
 
 class Value(NamedTuple):
-    """What an artifact is: a blob, or (`tree`) the canonical form of a tree; `size` is -1 while only a pin is known."""
+    """What an artifact is: a blob, or (`tree`) the canonical form of a tree; `size` is in bytes."""
 
     digest: Digest
     size: int
@@ -75,6 +75,7 @@ class ActionIO(Protocol):
     """
 
     def value(self, artifact: Artifact) -> Value: ...
+    def input_digests(self) -> list[Digest]: ...
     def open(self, artifact: Artifact) -> BinaryIO: ...
     def read(self, artifact: Artifact) -> bytes: ...
     def path(self, artifact: Artifact) -> str: ...
@@ -103,14 +104,36 @@ class Operation(Protocol):
     """What an action does: a frozen dataclass of parameters and input artifacts, plus one method.
 
     `VERSION` is part of the key: raise it when `execute` changes its bytes. `TOOLS` names libraries and programs whose
-    versions shape the bytes; they are looked up when the key is made.
+    versions shape the bytes; they are looked up when the key is made. `STORED` is false where the output is a recipe
+    over stored blobs: it is written to the output folder alone, and made again when it is lost there.
     """
 
     MNEMONIC: ClassVar[str]
     VERSION: ClassVar[int]
-    TOOLS: ClassVar[tuple[str, ...]]
+    STORED: ClassVar[bool]
+
+    @property
+    def tools(self) -> tuple[str, ...]: ...
+
+    def needs(self, io: ActionIO) -> Iterable[Digest]: ...
 
     def execute(self, io: ActionIO) -> None: ...
+
+
+class BaseOperation:
+    """What most operations share: a stored output, no tools, and a need for the bytes of all inputs."""
+
+    __slots__ = ()
+    STORED: ClassVar[bool] = True
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """Names of the libraries and programs whose versions shape the output (see `adapters.tool_version`)."""
+        return ()
+
+    def needs(self, io: ActionIO) -> Iterable[Digest]:
+        """Digests of the blobs that `execute` will read; what is lost of them is made again before."""
+        return io.input_digests()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +152,6 @@ class Action:
     owner: Label = field(metadata={"exempt": "who asked does not change the bytes"})
     config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
     progress: str = field(metadata={"exempt": "a message"})
-    known: tuple[Value, ...] = field(default=(), metadata={"exempt": "a consequence of the operation's pin"})
 
     def descriptor(self, values: list[Value]) -> str:
         """Return the canonical JSON of this action over the `values` of its inputs."""
@@ -149,7 +171,6 @@ def make_action(
     config: str,
     progress: str,
     tools: dict[str, str],
-    known: tuple[Value, ...] = (),
 ) -> Action:
     """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
     inputs: dict[Artifact, int] = {}
@@ -164,7 +185,6 @@ def make_action(
         owner=owner,
         config=config,
         progress=progress,
-        known=known,
     )
 
 
