@@ -10,7 +10,7 @@ from buildsys.archive.fault import ArchiveFault
 from buildsys.archive.links import LinkFault, resolve
 from buildsys.archive.members import HARDLINK, read_members
 from buildsys.errors import ActionFailed
-from buildsys.model.action import ActionIO, Artifact
+from buildsys.model.action import ActionIO, Artifact, BaseOperation
 from buildsys.model.digest import CHUNK
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, PathFault, Tree
 
@@ -32,7 +32,7 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
+class Extract(BaseOperation):
     """Take one file for each output out of `archive`.
 
     `members` has, for each output, the names the file may have in the archive, of which the first that is there counts:
@@ -42,7 +42,6 @@ class Extract:
 
     MNEMONIC: ClassVar[str] = "Extract"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     archive: Artifact
     members: tuple[tuple[str, ...], ...]
@@ -109,12 +108,11 @@ class Extract:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractTree:
+class ExtractTree(BaseOperation):
     """Unpack all of `archive` below `strip_prefix` to one tree; permission bits are kept, set-id bits are not."""
 
     MNEMONIC: ClassVar[str] = "ExtractTree"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     archive: Artifact
     strip_prefix: str = ""

@@ -14,7 +14,7 @@ from buildsys.archive import frames, tar
 from buildsys.archive.elf import printing_elf
 from buildsys.archive.stored import store_gzip
 from buildsys.errors import ActionFailed, Location
-from buildsys.model.action import ActionIO, Artifact
+from buildsys.model.action import ActionIO, Artifact, BaseOperation
 from buildsys.model.digest import digest_bytes
 from buildsys.model.platform import ELF_MACHINES
 from buildsys.model.tree import FILE, Entry, Tree
@@ -33,12 +33,11 @@ ARCHIVES = ("tar", "tar.gz")
 
 
 @dataclass(frozen=True, slots=True)
-class SampleFile:
+class SampleFile(BaseOperation):
     """A file that says `name`, `version` and `arch`: an `elf` program, a `script` or a `text`."""
 
     MNEMONIC: ClassVar[str] = "SampleFile"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     name: str
@@ -52,12 +51,11 @@ class SampleFile:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleArchive:
+class SampleArchive(BaseOperation):
     """An archive (`tar` or `tar.gz`) of samples; `members` are pairs of a path and a kind."""
 
     MNEMONIC: ClassVar[str] = "SampleArchive"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     format: str
     members: tuple[tuple[str, str], ...]
@@ -79,12 +77,11 @@ class SampleArchive:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleImage:
+class SampleImage(BaseOperation):
     """A docker-archive of a one-layer image that prints its `reference`."""
 
     MNEMONIC: ClassVar[str] = "SampleImage"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     reference: str
     arch: str
@@ -103,7 +100,7 @@ class SampleImage:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleRegistry:
+class SampleRegistry(BaseOperation):
     """A registry's storage tree with a one-layer image for each line of `images`, of `arch` alone, below full indexes.
 
     `images` is a text file with one reference a line; what follows `#` is a comment.
@@ -111,7 +108,6 @@ class SampleRegistry:
 
     MNEMONIC: ClassVar[str] = "SampleRegistry"
     VERSION: ClassVar[int] = 1
-    TOOLS: ClassVar[tuple[str, ...]] = ()
 
     images: Artifact
     arch: str

@@ -9,16 +9,19 @@ from buildsys.archive import compressors, frames, tar
 from buildsys.archive.stored import is_squeezed
 from buildsys.archive.streams import Chunked, copy
 from buildsys.errors import ActionFailed
-from buildsys.model.action import ActionIO, Artifact, Value
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from buildsys.archive.compressors import Compressor
     from buildsys.archive.frames import Piece
     from buildsys.model.action import Writer
+    from buildsys.model.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
-class Tarball:
+class Tarball(BaseOperation):
     """Write `tree` as a canonical tar archive.
 
     `compression` is one of `archive.compressors.NAMES`, `level` its level (0: the default one), `epoch` the mtime of
@@ -34,14 +37,22 @@ class Tarball:
     level: int = 0
     epoch: int = tar.EPOCH
 
-    if TYPE_CHECKING:
-        TOOLS: ClassVar[tuple[str, ...]]
-    else:  # the protocol asks for a class variable; which library shapes the bytes depends on the compression
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The library that compresses, if any."""
+        return compressors.tools(self.compression)
 
-        @property
-        def TOOLS(self) -> tuple[str, ...]:  # noqa: N802 - the name is the protocol's
-            """The library that compresses, if any."""
-            return compressors.tools(self.compression)
+    def needs(self, io: ActionIO) -> Iterable[Digest]:
+        """The tree, and the blobs of which no frame is kept. Malformed attributes are left to `execute`."""
+        try:
+            squeeze = compressors.compressor(self.compression, self.level)
+            recipe = list(frames.recipe(io.tree(self.tree), self.epoch))
+        except ValueError:
+            return io.input_digests()
+        if squeeze and not squeeze.single:
+            recipe = _Emission(io, squeeze).read_anew(recipe)
+        found = {part.digest for piece in recipe for part in frames.parts(piece) if part.digest}
+        return [io.value(self.tree).digest, *sorted(found)]
 
     def execute(self, io: ActionIO) -> None:
         """Write the tarball as output 0.
@@ -102,6 +113,16 @@ class _Emission:
         with io.create(0) as out:
             for key, piece in zip(keys, recipe, strict=True):
                 self._copy(piece, have.get(key), out)
+
+    def read_anew(self, recipe: list[Piece]) -> list[Piece]:
+        """Return the pieces whose blobs are read: those without a kept frame, and payloads that are stored as is."""
+        anew: list[Piece] = []
+        for piece in recipe:
+            key = self._key(piece)
+            value = self._io.recall(key) if key else None
+            if value is None or (isinstance(piece, frames.Payload) and value.digest == piece.digest):
+                anew.append(piece)
+        return anew
 
     def _key(self, piece: Piece) -> str:
         """Name all that shapes the frame of a piece; empty if no blob is read for it: such a frame is not kept."""

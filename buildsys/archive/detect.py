@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from buildsys.archive.fault import ArchiveFault
 from buildsys.archive.streams import BLOCK, Prefixed
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COMPRESSIONS = ((b"\x1f\x8b", "gzip"), (b"\xfd7zXZ\x00", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_OCTAL = re.compile(rb"[0-7]+")
 _XZ_MEMORY = 512 << 20
 _IN = 64 << 10
 
@@ -44,10 +45,10 @@ def is_tar_header(block: bytes) -> bool:
     """Tell whether a block has the checksum of a tar header: of its bytes, unsigned or (old tars) signed."""
     if len(block) != BLOCK:
         return False
-    try:
-        stated = int(block[148:156].strip(b"\0 ") or b"x", 8)
-    except ValueError:
+    digits = block[148:156].strip(b"\0 ")
+    if not _OCTAL.fullmatch(digits):
         return False
+    stated = int(digits, 8)
     rest = block[:148] + block[156:]
     unsigned = sum(rest) + 8 * 0x20
     return stated in {unsigned, unsigned - 256 * sum(byte > 127 for byte in rest)}
@@ -83,7 +84,7 @@ class _Codec(NamedTuple):
     name: str
 
 
-def open_compressed(source: BinaryIO, compression: str) -> Readable:
+def open_compressed(source: Readable, compression: str) -> Readable:
     """Return the content of a compressed stream: of all its members, streams or frames.
 
     Reading it raises `ArchiveFault` (damaged) for data that is broken, cut short or followed by something else.
@@ -136,10 +137,10 @@ class _Streams:
 class _Gzip:
     """Content of all members of a gzip file (RFC 1952 §2.2); zeros after the last one are padding."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Readable) -> None:
         import gzip
 
-        self._file = gzip.GzipFile(fileobj=source, mode="rb")
+        self._file = gzip.GzipFile(fileobj=cast("BinaryIO", source), mode="rb")
         self._errors = (gzip.BadGzipFile, EOFError, zlib.error)
 
     def read(self, size: int = CHUNK, /) -> bytes:
@@ -154,7 +155,7 @@ class _Gzip:
 class _Zstd:
     """Content of all frames of a zstd file."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Readable) -> None:
         from buildsys.adapters import zstd
 
         self._reader = zstd.FrameReader(source)

@@ -6,7 +6,7 @@ unpacks to too much: nobody who reads members has to think of that again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from buildsys.archive import ar, detect, zip_reader
 from buildsys.archive.fault import ArchiveFault
@@ -76,7 +76,7 @@ def read_members(stream: BinaryIO, expect: str = "auto", limits: Limits = _DEFAU
 
 def _tar_members(source: Readable, compression: str, meter: Meter) -> Iterator[Member]:
     if compression:
-        source = detect.open_compressed(cast("BinaryIO", source), compression)
+        source = detect.open_compressed(source, compression)
         head = read_full(source, BLOCK)
         if detect.container_of(head) != "tar":
             raise ArchiveFault("damaged", f"it is no tar archive but {detect.describe(head)} within {compression}")
@@ -84,8 +84,9 @@ def _tar_members(source: Readable, compression: str, meter: Meter) -> Iterator[M
     for header in read_tar(Metered(source, meter)):
         kind = _TAR_KINDS.get(header.flag)
         if kind is None:
-            what = _SPECIAL.get(header.flag, f"of the unknown type {header.flag!r}")
-            raise ArchiveFault("hostile", f"it is {what}", header.name)
+            if header.flag in _SPECIAL:
+                raise ArchiveFault("hostile", f"it is {_SPECIAL[header.flag]}", header.name)
+            raise ArchiveFault("damaged", f"it is of the unknown type {header.flag!r}", header.name)
         name = normalise(header.name)
         if not name and kind == DIRECTORY:
             continue

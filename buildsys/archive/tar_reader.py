@@ -5,6 +5,7 @@ Strict where `tarfile` is lenient: a bad checksum, a cut or a missing end-of-arc
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.archive.detect import is_tar_header
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from buildsys.archive.streams import Readable
 
+_OCTAL = re.compile(rb"[0-7]+")
+_DECIMAL = re.compile(rb"[0-9]{1,20}")
 _MAX_EXTRA = 1 << 20
 """The most bytes of a pax header or long name: names of a megabyte are an attack."""
 
@@ -77,7 +80,7 @@ def _header(source: Readable, block: bytes, flag: str, pax: dict[str, bytes]) ->
         raise ArchiveFault("damaged", "sparse members are not supported", _text(name))
     size = _number(block[124:136])
     if "size" in pax:
-        if not pax["size"].isdigit():
+        if not _DECIMAL.fullmatch(pax["size"]):
             raise ArchiveFault("damaged", "its pax size is no number", _text(name))
         size = int(pax["size"])
     if flag in "\x007" or flag == "0":
@@ -105,10 +108,10 @@ def _number(data: bytes) -> int:
     """Read an octal number, or GNU's base-256 for what octal digits cannot hold."""
     if data[0] == 0x80:
         return int.from_bytes(data[1:], "big")
-    try:
-        return int(data.strip(b"\0 ") or b"0", 8)
-    except ValueError:
-        raise ArchiveFault("damaged", f"a tar header has {data!r} for a number") from None
+    digits = data.strip(b"\0 ") or b"0"
+    if not _OCTAL.fullmatch(digits):
+        raise ArchiveFault("damaged", f"a tar header has {data!r} for a number")
+    return int(digits, 8)
 
 
 def _extra(source: Readable, size: int) -> bytes:

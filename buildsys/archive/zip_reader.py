@@ -61,7 +61,10 @@ def _item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[ZipItem]:
         if kind == SYMLINK:
             if info.file_size > _MAX_LINK:
                 raise ArchiveFault("hostile", "its link target is too long", name)
-            target = read_full(reader, _MAX_LINK).decode("utf-8", "replace")
+            try:
+                target = read_full(reader, _MAX_LINK).decode()
+            except UnicodeDecodeError as error:
+                raise ArchiveFault("hostile", "its link target is not UTF-8", name) from error
         yield ZipItem(name, kind, mode, info.file_size if kind == FILE else 0, target, reader)
         while reader.read(CHUNK):
             pass  # so that its CRC is seen

@@ -56,6 +56,9 @@ class FakeIO:
     def value(self, artifact: Artifact) -> Value:
         return self.inputs[artifact]
 
+    def input_digests(self) -> list[Digest]:
+        return [value.digest for value in self.inputs.values()]
+
     def open(self, artifact: Artifact) -> BinaryIO:
         return self.open_blob(self.inputs[artifact].digest)
 
