@@ -148,6 +148,7 @@ def test_links_in_circles_and_out_of_the_archive_lead_to_no_file() -> None:
         (ARCHIVE[:200], "B702", "cannot unpack 'tools.tgz': the gzip stream is cut short"),
         (b"", "B702", "cannot unpack 'tools.tgz': it is not an archive but an empty file"),
     ],
+    ids=["hostile", "a page", "cut", "empty"],
 )
 def test_archives_that_are_refused(data: bytes, code: str, message: str) -> None:
     for operation in (Extract, ExtractTree):

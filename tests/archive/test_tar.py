@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +20,7 @@ from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
 from tests.archive.trees import Blobs, directory, link, trees
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -169,8 +172,20 @@ def test_tarfile_reads_back_every_tree(made: tuple[Tree, Blobs]) -> None:
     assert tarball(tree, blobs) == data
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that other users reach, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    yield folder
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("program", ["tar", "bsdtar"])
-def test_extraction_by_a_plain_user_keeps_modes_and_times_of_directories(program: str, tmp_path: Path) -> None:
+def test_extraction_by_a_plain_user_keeps_modes_and_times_of_directories(program: str, public_folder: Path) -> None:
     """Large files come before the entries of their folders, and folders before what is small in them."""
     blobs = Blobs()
     tree = Tree.of(
@@ -183,14 +198,11 @@ def test_extraction_by_a_plain_user_keeps_modes_and_times_of_directories(program
             blobs.file("a.b", b"between `a` and `a/b` when sorted as text"),
         ]
     )
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(parent.stat().st_mode | 0o11)
     user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    command = [program, "-C", str(tmp_path), "-xpf", "-"]
+    command = [program, "-C", str(public_folder), "-xpf", "-"]
     done = subprocess.run(command, input=tarball(tree, blobs), capture_output=True, env=ENV, check=False, **user)  # type: ignore[call-overload]
     assert (done.returncode, done.stderr) == (0, b"")
-    assert on_disk(tmp_path, blobs) == tree
+    assert on_disk(public_folder, blobs) == tree
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
