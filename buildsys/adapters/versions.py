@@ -104,7 +104,7 @@ def parse_version(text: str, at: Location | None = None) -> Version:
 
     Raises UserError B600 when it is none.
     """
-    version = _version(text)
+    version = try_version(text)
     if version is None:
         raise UserError("B600", f"'{text}' is not a version", at=at, hint="write it like 1.23.4 or v1.31.0-rc.0")
     return version
@@ -122,7 +122,8 @@ def parse_range(text: str, at: Location | None = None) -> Range:
 
 
 @lru_cache(maxsize=4096)
-def _version(text: str) -> Version | None:
+def try_version(text: str) -> Version | None:
+    """Return the version that `text` spells, with or without a leading `v`, or None when it spells none."""
     spelling = text.removeprefix("v")
     if not spelling[:1].isdecimal():
         return None

@@ -64,6 +64,7 @@ class _Plain(yaml.SafeDumper):
 
 
 _Plain.add_representer(str, _Plain.represent_text)
+_Plain.add_multi_representer(str, _Plain.represent_text)
 
 
 def _located(error: yaml.YAMLError, path: str) -> UserError:

@@ -40,27 +40,28 @@ def unknown_fields(
         version, reader = kubernetes, f"Kubernetes {kubernetes}"
     body = {field: value for field, value in document.items() if field not in {"apiVersion", "kind"}}
     return [
-        UserError("B604", f"{path} is not a field that {reader} knows", at=at, hint=_hint(tables, path, known))
-        for path, known in _unknown(tables, kind, body, version, kind)
+        UserError("B604", f"{path} is not a field that {reader} knows", at=at, hint=_hint(tables, type_, path, version))
+        for type_, path in _unknown(tables, kind, body, version, kind)
     ]
 
 
 def _unknown(
     tables: Tables, type_: str, value: Mapping[str, object], version: Version, path: str
-) -> Iterator[tuple[str, frozenset[str]]]:
+) -> Iterator[tuple[str, str]]:
+    """Yield the type and the dotted path of each unknown field."""
     known = known_fields(tables, type_, version)
     types = tables.types.get(type_, {})
     for field, inner in value.items():
         if field not in known:
-            yield f"{path}.{field}", known
+            yield type_, f"{path}.{field}"
         elif field in types and isinstance(inner, dict):
             yield from _unknown(tables, types[field], inner, version, f"{path}.{field}")
 
 
-def _hint(tables: Tables, path: str, known: frozenset[str]) -> str:
+def _hint(tables: Tables, type_: str, path: str, version: Version) -> str:
     field = path.rpartition(".")[2]
-    top = path.count(".") == 1
-    ranges = [str(range_) for range_, names in tables.fields[path.partition(".")[0]] if field in names] if top else []
+    ranges = [str(range_) for range_, names in tables.fields[type_] if field in names]
     if ranges:
-        return f"it is known for {ranges[0]}; leave it out or choose a release that knows it"
-    return did_you_mean(field, sorted(known)) or f"known are {', '.join(sorted(known)[:12])}"
+        return f"it is known for {' and '.join(ranges)}; leave it out, or choose a release that knows it"
+    known = sorted(known_fields(tables, type_, version))
+    return did_you_mean(field, known) or f"{type_} has {', '.join(known)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from buildsys.adapters import yaml
@@ -11,12 +12,11 @@ from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import BuildErrors, UserError, did_you_mean
 from buildsys.kubernetes import overrides
 from buildsys.kubernetes.fields import KINDS, KUBEADM_KINDS, unknown_fields
+from buildsys.kubernetes.flags import unknown_flags
 from buildsys.kubernetes.lookup import at_version
 from buildsys.kubernetes.releases import release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from buildsys.errors import Location
     from buildsys.kubernetes.tables import Tables
 
@@ -82,32 +82,35 @@ def documents(tables: Tables, options: KubeadmOptions, at: Location | None = Non
     JoinConfiguration is left out unless asked for: sealer has it built in, takes the socket from InitConfiguration,
     and `kubeadm config migrate` refuses one without a token.
     Raises UserError B601 (unknown release), B607 (image repository), B609 (runtime), B614 (API version), and
-    BuildErrors of B604 for overrides that this release does not know.
+    BuildErrors of B604 (field), B615 (gate), B616 (flag) for overrides that this release does not know.
     """
     api = _api(tables, options, at)
     made = _written(tables, options, at)
     for kind, changes in options.overrides.items():
-        if kind not in KINDS:
-            raise UserError("B604", f"kubeadm.yml has no document of kind '{kind}'", at=at, hint=_kinds(kind))
-        made[kind] = overrides.merge(made.get(kind, {}), changes)
+        if kind not in KINDS or not isinstance(changes, Mapping):
+            raise UserError("B604", f"'{kind}' is not a document of kubeadm.yml with fields", at=at, hint=_kinds(kind))
+        made[kind] = overrides.merge(made.get(kind, {}), overrides.plain_mapping(changes))
     for row in tables.kubeadm["moved"].rows:
         if row.range.contains(parse_version(api)):
             overrides.move(made, row.text("from"), row.text("to"))
     form = at_version(tables.kubeadm, "extra_args_form", parse_version(api)).text()
-    errors: list[UserError] = []
     for kind in KUBEADM_KINDS:
         if kind in made:
-            spelt = overrides.spell_arguments(made[kind], form, at, kind)
-            made[kind] = spelt if isinstance(spelt, dict) else {}
-    for kind, document in made.items():
-        errors += unknown_fields(tables, kind, document, api, options.kubernetes, at)
-    if errors:
-        raise BuildErrors(errors)
-    return [
+            made[kind] = overrides.spell_arguments(made[kind], form, at, kind)
+    finished = [
         {"apiVersion": _GROUPS.get(kind, f"kubeadm.k8s.io/{api}"), "kind": kind, **made[kind]}
         for kind in (*KUBEADM_KINDS[:2], *_GROUPS, KUBEADM_KINDS[2])
         if kind in made
     ]
+    errors = [
+        error
+        for document in finished
+        for error in unknown_fields(tables, str(document["kind"]), document, api, options.kubernetes, at)
+    ]
+    errors += unknown_flags(tables, options.kubernetes, finished, at)
+    if errors:
+        raise BuildErrors(errors)
+    return finished
 
 
 def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, at: Location | None = None) -> str:
@@ -123,16 +126,7 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
             at=at,
             hint="write it like sea.hub:5000 or registry.example.com/mirror",
         )
-    neutral = KubeadmOptions(
-        kubernetes=options.kubernetes,
-        cri=options.cri,
-        image_repository=_PLACEHOLDER,
-        pod_subnet=options.pod_subnet,
-        service_subnet=options.service_subnet,
-        api_version=options.api_version,
-        join=options.join,
-        overrides=options.overrides,
-    )
+    neutral = replace(options, image_repository=_PLACEHOLDER)
     text = "---\n".join(yaml.dump(document) for document in documents(tables, neutral, at))
     if not template:
         return text.replace(_PLACEHOLDER, options.image_repository)
@@ -150,7 +144,7 @@ def _api(tables: Tables, options: KubeadmOptions, at: Location | None) -> str:
             "B614",
             f"kubeadm {known.version} does not read kubeadm.k8s.io/{options.api_version}",
             at=at,
-            hint=f"it reads {' and '.join(accepted)}; leave api_version out to get {api_version(tables, known.version)}",
+            hint=f"it reads {' and '.join(accepted)}; without api_version it is {api_version(tables, known.version)}",
         )
     return options.api_version
 
@@ -169,7 +163,9 @@ def _written(tables: Tables, options: KubeadmOptions, at: Location | None) -> di
     for setting in tables.settings:
         wanted = options.join or setting.kind != "JoinConfiguration" or setting.kind in options.overrides
         if wanted and (setting.range is None or setting.range.contains(options.kubernetes)):
-            value = setting.value.format_map(words) if isinstance(setting.value, str) else setting.value
+            value = (
+                setting.value.format_map(words) if isinstance(setting.value, str) else overrides.plain(setting.value)
+            )
             overrides.put(made.setdefault(setting.kind, {}), setting.path, value)
     return made
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from buildsys.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from buildsys.errors import Location
 
 ARGUMENTS = frozenset({"extraArgs", "kubeletExtraArgs"})
 Document = dict[str, object]
+
+
+def plain_mapping(value: Mapping[str, object]) -> Document:
+    """Return a deep copy of `value` made of dicts, lists and scalars alone."""
+    return {str(key): plain(inner) for key, inner in value.items()}
+
+
+def plain(value: object) -> object:
+    """Return a deep copy of `value` made of dicts, lists and scalars alone."""
+    if isinstance(value, Mapping):
+        return plain_mapping(value)
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
 
 
 def merge(base: Mapping[str, object], changes: Mapping[str, object]) -> Document:
@@ -58,28 +73,36 @@ def put(document: Document, path: Iterable[str], value: object, *, keep: bool = 
         document[last] = value
 
 
-def spell_arguments(value: object, form: str, at: Location | None, path: str) -> object:
+def spell_arguments(value: Document, form: str, at: Location | None, path: str) -> Document:
     """Return `value` with every extraArgs in `form`: `mapping` (up to v1beta3) or `list` of {name, value} (v1beta4).
 
+    Numbers and booleans become the strings that kubeadm wants flags to be.
     Raises UserError B604 for a list that no mapping can say: an argument given twice, or an item without a name.
     """
-    if not isinstance(value, dict):
-        return value
     spelt: Document = {}
     for key, inner in value.items():
         if key not in ARGUMENTS:
-            spelt[key] = spell_arguments(inner, form, at, f"{path}.{key}")
+            spelt[key] = spell_arguments(inner, form, at, f"{path}.{key}") if isinstance(inner, dict) else inner
         elif form == "list" and isinstance(inner, dict):
             spelt[key] = _listed(inner)
         elif form == "mapping" and isinstance(inner, list):
             spelt[key] = _mapped(inner, at, f"{path}.{key}")
+        elif isinstance(inner, dict):
+            spelt[key] = {name: _argument(argument) for name, argument in inner.items()}
         else:
             spelt[key] = inner
     return spelt
 
 
 def _listed(arguments: Mapping[str, object]) -> list[object]:
-    return [{"name": name, "value": value} for name, value in arguments.items()]
+    return [{"name": name, "value": _argument(value)} for name, value in arguments.items()]
+
+
+def _argument(value: object) -> object:
+    """Return a flag's value as the string that kubeadm's types want."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _mapped(arguments: list[object], at: Location | None, path: str) -> Document:
@@ -93,7 +116,7 @@ def _mapped(arguments: list[object], at: Location | None, path: str) -> Document
                 at=at,
                 hint="write each flag once, as name: value",
             )
-        mapped[name] = item.get("value", "")
+        mapped[name] = _argument(item.get("value", ""))
     return mapped
 
 
