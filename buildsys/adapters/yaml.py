@@ -12,6 +12,9 @@ from buildsys.errors import Location, UserError
 # What Go's YAML readers take for a number or a boolean, and PyYAML's YAML 1.1 tables do not: 1e3, 1.5e3, 0o17, y, n.
 _AMBIGUOUS = re.compile(r"[-+]?(\d[\d_]*)?\.?\d[\d_]*([eE][-+]?\d+)?|0[oxb][0-9a-fA-F_]+|[yYnN]")
 
+# Line breaks of YAML 1.1 that survive only as escapes.
+_BREAKS = frozenset("\r\x85\u2028\u2029\ufeff")
+
 
 def load(text: str, path: str) -> object:
     """Return the one document of `text` as dicts, lists and scalars; `path` is where errors say it stands.
@@ -56,7 +59,9 @@ class _Plain(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         """Return `text` as a scalar, quoted where some reader would see another type, literal where it has lines."""
-        style = "|" if "\n" in text else "'" if _AMBIGUOUS.fullmatch(text) else None
+        style = "'" if _AMBIGUOUS.fullmatch(text) else "|" if "\n" in text else None
+        if not _BREAKS.isdisjoint(text):
+            style = '"'
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:

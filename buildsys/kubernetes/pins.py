@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from buildsys.adapters.versions import Version, try_version
 from buildsys.errors import BuildErrors, Location, UserError
@@ -18,8 +18,8 @@ from buildsys.errors import BuildErrors, Location, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_LINE = re.compile(r"^(file|image) (\S+) (\S+) (\S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
-_IGNORED = re.compile(r"^(?:#.*|\s*)$\n?", re.MULTILINE)
+_PIN = re.compile(r"^((?:file|image) \S+ \S+ \S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
+_IGNORED = re.compile(r"^(?:#.*|[ \t]*)\n", re.MULTILINE)
 
 # What a server said instead of the file, hashed: all of these stood in pin files of other projects.
 NOT_FILES: Mapping[str, str] = {
@@ -48,7 +48,7 @@ class Pins:
 
     __slots__ = ("_pins", "path")
 
-    def __init__(self, path: str, pins: Mapping[tuple[str, str, str, str], tuple[str, str]]) -> None:
+    def __init__(self, path: str, pins: Mapping[str, tuple[str, str]]) -> None:
         self.path = path
         self._pins = pins
 
@@ -58,18 +58,19 @@ class Pins:
     def find(self, name: str, version: str, arch: str, kind: str = "file") -> Pin | None:
         """Return the pin for `arch`, else the one for any architecture, else None."""
         for candidate in (arch, "any"):
-            found = self._pins.get((kind, name, version, candidate))
-            if found:
-                return _pin((kind, name, version, candidate), found)
+            key = f"{kind} {name} {version} {candidate}"
+            if key in self._pins:
+                return _pin(key, self._pins[key])
         return None
 
     def versions(self, name: str, kind: str = "file") -> tuple[str, ...]:
         """Return the pinned versions of `name`, oldest first; what is no version stands before them."""
-        return tuple(sorted({key[2] for key in self._pins if key[1] == name and key[0] == kind}, key=_age))
+        prefix = f"{kind} {name} "
+        return tuple(sorted({key.split(" ")[2] for key in self._pins if key.startswith(prefix)}, key=_age))
 
     def names(self, kind: str = "file") -> tuple[str, ...]:
         """Return the names that are pinned, sorted."""
-        return tuple(sorted({key[1] for key in self._pins if key[0] == kind}))
+        return tuple(sorted({key.split(" ")[1] for key in self._pins if key.startswith(f"{kind} ")}))
 
     def all(self) -> list[Pin]:
         """Return every pin, in the order of the file format."""
@@ -83,13 +84,12 @@ def parse(text: str, path: str) -> Pins:
     error page or of nothing, B623 one hash for two artifacts.
     Source: each of these was met in a lock file of another project (reference data of 2026-11).
     """
-    found = _LINE.findall(text)
-    pins = {(kind, name, version, arch): (value, source) for kind, name, version, arch, value, source in found}
-    owners = {value: name for kind, name, _, _, value, _ in found if kind == "file"}
-    shared = any(owners[value] != name for kind, name, _, _, value, _ in found if kind == "file")
-    lines = len(_IGNORED.sub("", text).splitlines())
-    if shared or lines != len(pins) or not owners.keys().isdisjoint(NOT_FILES):
-        _refuse(text, path)
+    found = _PIN.findall(text)
+    pins = {key: (value, source) for key, value, source in found}
+    values = {value for _, value, _ in found}
+    understood = len(found) + len(_IGNORED.findall(text)) == text.count("\n")
+    if not understood or len(values) != len(found) or not values.isdisjoint(NOT_FILES):
+        _examine(text, path)
     return Pins(path, pins)
 
 
@@ -108,8 +108,9 @@ def header(text: str) -> str:
     return "".join(lines)
 
 
-def _pin(key: tuple[str, str, str, str], value: tuple[str, str]) -> Pin:
-    return Pin(*key, sha256=value[0], sources=tuple(value[1].split(",")))
+def _pin(key: str, value: tuple[str, str]) -> Pin:
+    kind, name, version, arch = key.split(" ")
+    return Pin(kind, name, version, arch, sha256=value[0], sources=tuple(value[1].split(",")))
 
 
 def _age(version: str) -> tuple[bool, Version | str]:
@@ -117,35 +118,33 @@ def _age(version: str) -> tuple[bool, Version | str]:
     return (True, parsed) if parsed else (False, version)
 
 
-def _refuse(text: str, path: str) -> NoReturn:
+def _examine(text: str, path: str) -> None:
     """Go through `text` line by line and raise everything that is wrong with it."""
     errors: list[UserError] = []
-    seen: dict[tuple[str, ...], tuple[str, int]] = {}
+    lines: dict[str, tuple[str, int]] = {}
     owners: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        at = Location(path, number, 1, max(len(line), 1))
-        match = _LINE.fullmatch(line)
+        at = Location(path, number, 1, len(line))
+        match = _PIN.fullmatch(line)
         if match is None:
             errors.append(UserError("B620", f"this is not a pin: {line[:120]}", at=at, hint=_SYNTAX))
             continue
-        kind, name, version, arch, value, _ = match.groups()
-        key = (kind, name, version, arch)
-        errors += _duplicate(key, value, seen.setdefault(key, (value, number)), number, at)
+        key, value, _ = match.groups()
+        kind, name, *_ = key.split(" ")
+        errors += _contradiction(key, value, lines.setdefault(key, (value, number)), at)
         if kind == "file":
             errors += _untrue(name, value, owners.setdefault(value, (name, number)), at)
-    raise BuildErrors(errors)
+    if errors:
+        raise BuildErrors(errors)
 
 
-def _duplicate(key: tuple[str, ...], value: str, first: tuple[str, int], number: int, at: Location) -> list[UserError]:
-    if first[1] == number:
+def _contradiction(key: str, value: str, first: tuple[str, int], at: Location) -> list[UserError]:
+    if first[0] == value:
         return []
-    what = " ".join(key)
-    says = "the same" if first[0] == value else "another value"
-    return [
-        UserError("B621", f"{what} is pinned twice: line {first[1]} says {says}", at=at, hint="keep one of the lines")
-    ]
+    message = f"{key} has another value on line {first[1]}"
+    return [UserError("B621", message, at=at, hint="keep the line that is right, or lock this file again")]
 
 
 def _untrue(name: str, value: str, owner: tuple[str, int], at: Location) -> list[UserError]:
