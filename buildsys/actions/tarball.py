@@ -1,0 +1,152 @@
+"""A tree as a tarball, put together from frames that are kept from build to build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from buildsys.archive import compressors, frames, tar
+from buildsys.archive.stored import is_squeezed
+from buildsys.archive.streams import Chunked, copy
+from buildsys.errors import ActionFailed
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildsys.archive.compressors import Compressor
+    from buildsys.archive.frames import Piece
+    from buildsys.model.action import Writer
+    from buildsys.model.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Tarball(BaseOperation):
+    """Write `tree` as a canonical tar archive.
+
+    `compression` is one of `archive.compressors.NAMES`, `level` its level (0: the default one), `epoch` the mtime of
+    all entries in seconds. What is new is compressed, the rest is copied: a changed file costs its own frame.
+    """
+
+    MNEMONIC: ClassVar[str] = "Tarball"
+    VERSION: ClassVar[int] = 1
+    STORED: ClassVar[bool] = False
+
+    tree: Artifact
+    compression: str = "zstd"
+    level: int = 0
+    epoch: int = tar.EPOCH
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The library that compresses, if any."""
+        return compressors.tools(self.compression)
+
+    def needs(self, io: ActionIO) -> Iterable[Digest]:
+        """The tree, and the blobs of which no frame is kept. Malformed attributes are left to `execute`."""
+        try:
+            squeeze = compressors.compressor(self.compression, self.level)
+            recipe = list(frames.recipe(io.tree(self.tree), self.epoch))
+        except ValueError:
+            return io.input_digests()
+        if squeeze and not squeeze.single:
+            recipe = _Emission(io, squeeze).read_anew(recipe)
+        found = {part.digest for piece in recipe for part in frames.parts(piece) if part.digest}
+        return [io.value(self.tree).digest, *sorted(found)]
+
+    def execute(self, io: ActionIO) -> None:
+        """Write the tarball as output 0.
+
+        Raises `ActionFailed` B705 for a compression, level or epoch that cannot be, B706 when a blob does not have the
+        size its tree states.
+        """
+        tree = io.tree(self.tree)
+        try:
+            squeeze = compressors.compressor(self.compression, self.level)
+            recipe = list(frames.recipe(tree, self.epoch))
+        except ValueError as error:
+            raise ActionFailed(
+                "B705",
+                f"cannot write '{self.tree.name}' as a tarball: {error}",
+                hint="correct the tarball's attributes",
+            ) from error
+        try:
+            if squeeze and not squeeze.single:
+                _Emission(io, squeeze).write(recipe)
+            else:
+                _write_whole(io, squeeze, recipe)
+        except ValueError as error:
+            raise ActionFailed(
+                "B706",
+                f"a blob of '{self.tree.name}' does not have the size its tree states: {error}",
+                hint="the store may be damaged; `buildsys clean --expunge` starts it afresh",
+            ) from error
+
+
+def _write_whole(io: ActionIO, squeeze: Compressor | None, recipe: list[Piece]) -> None:
+    """Write a tarball that has no frames: plain, or one member for readers that stop after the first."""
+    chunks = (chunk for piece in recipe for chunk in frames.content(piece, io.open_blob))
+    with io.create(0) as out:
+        if squeeze:
+            squeeze.compress(Chunked(chunks), out, sum(map(frames.span, recipe)))
+        else:
+            for chunk in chunks:
+                out.write(chunk)
+
+
+class _Emission:
+    """One tarball being put together from frames: remembered, made now, or (payloads that do not squeeze) stored."""
+
+    def __init__(self, io: ActionIO, squeeze: Compressor) -> None:
+        self._io = io
+        self._squeeze = squeeze
+
+    def write(self, recipe: list[Piece]) -> None:
+        io = self._io
+        keys = [self._key(piece) for piece in recipe]
+        have = {key: value for key in filter(None, keys) if (value := io.recall(key))}
+        missing = {key: piece for key, piece in zip(keys, recipe, strict=True) if key and key not in have}
+        made = io.map(self._make, missing.values())
+        for key, value in zip(missing, made, strict=True):
+            io.remember(key, value)
+            have[key] = value
+        with io.create(0) as out:
+            for key, piece in zip(keys, recipe, strict=True):
+                self._copy(piece, have.get(key), out)
+
+    def read_anew(self, recipe: list[Piece]) -> list[Piece]:
+        """Return the pieces whose blobs are read: those without a kept frame, and payloads that are stored as is."""
+        anew: list[Piece] = []
+        for piece in recipe:
+            key = self._key(piece)
+            value = self._io.recall(key) if key else None
+            if value is None or (isinstance(piece, frames.Payload) and value.digest == piece.digest):
+                anew.append(piece)
+        return anew
+
+    def _key(self, piece: Piece) -> str:
+        """Name all that shapes the frame of a piece; empty if no blob is read for it: such a frame is not kept."""
+        if isinstance(piece, frames.Payload):
+            return f"frame {frames.LAYOUT} payload {piece.digest} {self._squeeze.id}"
+        return f"frame {frames.LAYOUT} group {piece.key} {self._squeeze.id}" if piece.has_blobs else ""
+
+    def _make(self, piece: Piece) -> Value:
+        """Make the frame of a piece; a payload that is not worth squeezing is its own answer."""
+        io = self._io
+        if isinstance(piece, frames.Payload):
+            with io.open_blob(piece.digest) as stream:
+                if is_squeezed(stream, piece.size):
+                    return Value(piece.digest, piece.size)
+        with io.create_blob() as blob:
+            self._squeeze.compress(Chunked(frames.content(piece, io.open_blob)), blob, frames.span(piece))
+        return Value(blob.digest, blob.size)
+
+    def _copy(self, piece: Piece, frame: Value | None, out: Writer) -> None:
+        squeeze, open_blob = self._squeeze, self._io.open_blob
+        if frame is None:
+            squeeze.compress(Chunked(frames.content(piece, open_blob)), out, frames.span(piece))
+        elif isinstance(piece, frames.Payload) and frame.digest == piece.digest:
+            squeeze.store(Chunked(frames.content(piece, open_blob)), out, frames.span(piece))
+        else:
+            with open_blob(frame.digest) as stream:
+                copy(stream, out)

@@ -1,0 +1,1 @@
+"""Archive formats: reading members out of archives, writing tarballs and cutting them into reusable frames."""

@@ -1,0 +1,123 @@
+"""A test double of `ActionIO` at the seam between operations and the engine: blobs in memory, outputs by index."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from buildsys.model.action import Artifact, Value
+from buildsys.model.digest import Digest, digest_bytes
+from buildsys.model.tree import FILE, Entry, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Blob(io.BytesIO):
+    digest: Digest = ""
+    size: int = 0
+
+
+class FakeIO:
+    def __init__(self) -> None:
+        self.blobs: dict[Digest, bytes] = {}
+        self.inputs: dict[Artifact, Value] = {}
+        self.outputs: dict[int, tuple[bytes, bool]] = {}
+        self.trees: dict[int, Tree] = {}
+        self.remembered: dict[str, Value] = {}
+        self.recalled: list[str] = []
+        self.mapped = 0
+
+    # inputs for tests
+
+    def add(self, name: str, data: bytes, *, executable: bool = False) -> Artifact:
+        artifact = Artifact("pkg", name)
+        self.inputs[artifact] = Value(self.put_blob(data), len(data), executable)
+        return artifact
+
+    def add_tree(self, tree: Tree, name: str = "tree") -> Artifact:
+        artifact = Artifact("pkg", name)
+        data = tree.to_bytes()
+        self.inputs[artifact] = Value(self.put_blob(data), len(data), tree=True)
+        return artifact
+
+    def file(self, path: str, data: bytes, mode: int = 0o644) -> Entry:
+        return Entry(path, FILE, mode, self.put_blob(data), len(data))
+
+    # the protocol
+
+    def value(self, artifact: Artifact) -> Value:
+        return self.inputs[artifact]
+
+    def input_digests(self) -> list[Digest]:
+        return [value.digest for value in self.inputs.values()]
+
+    def open(self, artifact: Artifact) -> BinaryIO:
+        return self.open_blob(self.inputs[artifact].digest)
+
+    def read(self, artifact: Artifact) -> bytes:
+        return self.blobs[self.inputs[artifact].digest]
+
+    def path(self, artifact: Artifact) -> str:
+        path = os.path.join(self.scratch(), "input")
+        with open(path, "wb") as out:
+            out.write(self.read(artifact))
+        return path
+
+    def tree(self, artifact: Artifact) -> Tree:
+        return Tree.from_bytes(self.read(artifact))
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        return io.BytesIO(self.blobs[digest])
+
+    @contextmanager
+    def create(self, output: int = 0, *, executable: bool = False) -> Iterator[io.BytesIO]:
+        assert output not in self.outputs, "an output is written once"
+        stream = io.BytesIO()
+        yield stream
+        self.outputs[output] = (stream.getvalue(), executable)
+
+    def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None:
+        with self.create(output, executable=executable) as out:
+            out.write(data)
+
+    def write_tree(self, tree: Tree, output: int = 0) -> None:
+        self.trees[output] = tree
+
+    @contextmanager
+    def create_blob(self) -> Iterator[Any]:
+        blob = Blob()
+        yield blob
+        data = blob.getvalue()
+        blob.digest, blob.size = self.put_blob(data), len(data)
+
+    def put_blob(self, data: bytes) -> Digest:
+        digest = digest_bytes(data)
+        self.blobs[digest] = bytes(data)
+        return digest
+
+    def recall(self, key: str) -> Value | None:
+        value = self.remembered.get(key)
+        if value:
+            self.recalled.append(key)
+        return value
+
+    def remember(self, key: str, value: Value) -> None:
+        assert value.digest in self.blobs
+        self.remembered[key] = value
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        work = list(items)
+        self.mapped += len(work)
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(function, work))
+
+    def scratch(self) -> str:
+        return tempfile.mkdtemp()
