@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from buildsys.errors import ActionFailed
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
 from buildsys.model.digest import Digest
+from buildsys.model.provider import LayerInfo
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, PathFault, Tree
 
 
@@ -75,3 +76,23 @@ class Merge(BaseOperation):
 
     def _origin(self, path: str) -> str:
         return dict(self.origins).get(path, "another tree")
+
+
+def merge_of(layer: LayerInfo, overrides: tuple[str, ...] = ()) -> Merge:
+    """Return the operation that makes a tree of a layer."""
+    files, links, directories = [], [], []
+    for entry in sorted(layer.entries, key=lambda entry: entry.path):
+        if entry.artifact is not None:
+            files.append(MergedFile(entry.path, entry.artifact, -1 if entry.mode is None else entry.mode))
+        elif entry.link:
+            links.append((entry.path, entry.link))
+        else:
+            directories.append((entry.path, 0o755 if entry.mode is None else entry.mode))
+    return Merge(
+        files=tuple(files),
+        links=tuple(links),
+        directories=tuple(directories),
+        trees=tuple(MergedTree(tree.prefix, tree.artifact) for tree in layer.trees),
+        overrides=overrides,
+        origins=tuple((entry.path, str(entry.origin)) for entry in layer.entries),
+    )

@@ -16,6 +16,7 @@ from buildsys.errors import BuildError, BuildErrors, Location, UserError
 from buildsys.model.action import Artifact
 from buildsys.model.graph import ActionGraph
 from buildsys.model.label import Label
+from buildsys.model.parameter import BOOL, CHOICE
 from buildsys.model.provider import ConfiguredTarget, DefaultInfo
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ class Analyser:
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
         self._known: dict[Label, list[tuple[Reads, ConfiguredTarget | None]]] = {}
-        self._count = 0
         self.graph = ActionGraph()
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
@@ -141,10 +141,10 @@ class Analyser:
         arguments: dict[str, Any] = {}
         errors: list[BuildError] = []
         for name, attribute in inputs.rules.schema(target.rule).items():
-            if name not in nodes:
-                arguments[name] = attribute.default
-                continue
             try:
+                if name not in nodes:
+                    arguments[name] = values.default(attribute, reader, target.at)
+                    continue
                 arguments[name] = values.value(
                     nodes[name], attribute, reader, label.package, package.globs, found.__getitem__
                 )
@@ -152,9 +152,9 @@ class Analyser:
                 errors.append(error)
         if errors:
             raise BuildErrors(errors)
-        self._count += 1
         variant = str(len(self._known.get(label, ())) or "")
-        context = TargetContext(target, reader, inputs.tables, inputs.pins, inputs.rules.module_digests, variant)
+        digests = inputs.rules.module_digests
+        context = TargetContext(target, reader, inputs.tables, inputs.pins, digests, inputs.workspace, variant)
         rule = inputs.rules.find(target.rule)(**arguments)
         providers = rule.analyse(context)
         if broken := violated(
@@ -163,12 +163,17 @@ class Analyser:
             raise BuildErrors(broken)
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
-        for action in context.actions(config):
+        for action in context.actions(self._identity(reader.reads)):
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
         return self._remember(
             ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer
         )
+
+    def _identity(self, reads: Reads) -> str:
+        """Return what tells an action apart from build to build: its choices, but not its versions, which may change."""
+        parameters = self._inputs.workspace.parameters
+        return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
 
     def _remember(self, target: ConfiguredTarget, reads: Reads) -> ConfiguredTarget:
         self._known.setdefault(target.label, []).append((reads, target))

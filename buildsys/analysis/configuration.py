@@ -48,6 +48,10 @@ class Configuration:
         """Return the value that was asked for; None where the default holds."""
         return self._explicit.get(name)
 
+    def all_explicit(self) -> dict[str, str]:
+        """Return every value that was asked for."""
+        return dict(self._explicit)
+
     def with_settings(self, settings: Iterable[tuple[str, str]]) -> Configuration:
         """Return a configuration in which `settings` hold."""
         changes = {name: canonical(self.parameters[name], value) for name, value in settings}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildsys.model.action import Action, Operation
     from buildsys.model.digest import Digest
     from buildsys.model.label import Label
-    from buildsys.model.target import Target
+    from buildsys.model.target import Target, Workspace
 
 class TargetContext:
     """One target under one configuration."""
@@ -29,11 +29,14 @@ class TargetContext:
         tables: Tables,
         pins: Callable[[str, str, str], Digest | None],
         module_digests: Mapping[str, str],
+        workspace: Workspace,
         variant: str,
     ) -> None:
         self.label: Label = target.label
         self.tables = tables
         self._registered: list[tuple[Operation, tuple[Artifact, ...], str]] = []
+        self.lockfile = workspace.lockfile
+        self._packages = workspace.packages
         self._variant = variant
         self._target = target
         self._reader = reader
@@ -61,6 +64,10 @@ class TargetContext:
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
         """Return the locked digest of an external file."""
         return self._pins(name, version, arch)
+
+    def shown(self, artifact: Artifact) -> str:
+        """Return the path of an artifact as messages show it."""
+        return f"{self._packages}/{artifact.path}" if artifact.is_source and self._packages != "." else artifact.path
 
     def declare(self, name: str) -> Artifact:
         """Name an output of this target."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from buildsys.errors import UserError
 from buildsys.model.document import Mapping, Node, Scalar, Sequence
 from buildsys.model.label import Label
-from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LABEL_KINDS, RAW, STRING, STRING_DICT, STRINGS, TARGET
+from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LABEL_KINDS, RAW, STRING, STRING_DICT, STRINGS, TARGET, TARGET_DICT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,8 @@ def labels(node: Node, attribute: Attribute, package: str, globs: Names[Location
         return []
     if isinstance(node, Scalar):
         return [Label.parse(node.text, package, at=node.at)]
+    if isinstance(node, Mapping) and attribute.kind == TARGET_DICT:
+        return [Label.parse(_text(item), package, at=item.at) for _, item in node.items]
     if isinstance(node, Mapping):
         return [Label(package, name) for name in globs.get(node.at, ())]
     return [label for item in node.items for label in labels(item, attribute, package, globs)]
@@ -44,6 +46,9 @@ def value(
         targets = [found(label) for label in labels(node, attribute, package, globs)]
         if kind == TARGET:
             return targets[0]
+        if kind == TARGET_DICT:
+            keys = [key.text for key, _ in node.items] if isinstance(node, Mapping) else []
+            return dict(zip(keys, targets, strict=True))
         if kind == FILE:
             return _single_file(targets[0], attribute.name, node)
         if kind == FILES:
@@ -67,6 +72,13 @@ def value(
         return text
     assert kind == STRING, kind  # noqa: S101 - every kind of the schema is handled above
     return reader.expand(text, node.at)
+
+
+def default(attribute: Attribute, reader: Reader, at: Location) -> object:
+    """Return the value of an attribute that is not written; `at` is where its target is."""
+    if attribute.kind == STRING and isinstance(attribute.default, str):
+        return reader.expand(attribute.default, at)
+    return attribute.default
 
 
 def _single_file(target: ConfiguredTarget, attribute: str, node: Node) -> Artifact:

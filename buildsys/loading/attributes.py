@@ -12,7 +12,7 @@ from buildsys.loading.fields import Fields, boolean_fault, text_fault
 from buildsys.model.condition import is_condition, parse_condition
 from buildsys.model.document import INTEGER, SELECT, Mapping, Node, Scalar, Sequence, described, select_branches
 from buildsys.model.label import Label
-from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LIST_KINDS, STRING_DICT, STRINGS, TARGET
+from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LIST_KINDS, STRING_DICT, STRINGS, TARGET, TARGET_DICT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Names
@@ -54,8 +54,8 @@ def examine(node: Node, attribute: Attribute, package: str, parameters: Names[st
     kind = attribute.kind
     if kind in LIST_KINDS:
         _list(node, attribute, package, parameters, found)
-    elif kind == STRING_DICT:
-        _string_dict(node, attribute, found)
+    elif kind in {STRING_DICT, TARGET_DICT}:
+        _dict(node, attribute, package, found)
     elif kind in {FILE, TARGET}:
         _label(node, package, found)
     elif kind == BOOL:
@@ -104,13 +104,16 @@ def _list(
             _label(item, package, found)
 
 
-def _string_dict(node: Node, attribute: Attribute, found: Found) -> None:
+def _dict(node: Node, attribute: Attribute, package: str, found: Found) -> None:
     if not isinstance(node, Mapping):
         message = f"'{attribute.name}' must be a mapping, not {described(node)}"
         found.errors.append(UserError("B204", message, at=node.at))
         return
     for _, value in node.items:
-        _add(found, text_fault(value))
+        if attribute.kind == TARGET_DICT:
+            _label(value, package, found)
+        else:
+            _add(found, text_fault(value))
 
 
 def _label(node: Node, package: str, found: Found) -> None:

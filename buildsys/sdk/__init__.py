@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, Operation, Value
 from buildsys.model.label import Label
 from buildsys.model.provider import (
     ConfiguredTarget,
@@ -27,6 +27,7 @@ __all__ = [
     "Label",
     "LayerEntry",
     "LayerInfo",
+    "Operation",
     "Provider",
     "Rule",
     "Template",

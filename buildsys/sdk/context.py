@@ -19,6 +19,7 @@ class Context(Protocol):
 
     label: Label
     tables: Tables
+    lockfile: str
 
     def at(self, attribute: str = "") -> Location:
         """Return the place of an attribute's value, or of the target."""
@@ -38,6 +39,10 @@ class Context(Protocol):
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
         """Return the locked digest of an external file."""
+        ...
+
+    def shown(self, artifact: Artifact) -> str:
+        """Return the path of an artifact as messages show it: source files relative to the workspace."""
         ...
 
     def declare(self, name: str) -> Artifact:

@@ -12,6 +12,7 @@ The annotation of a field decides what may be written there:
     tuple[Artifact, ...]       labels and globs (`{glob: ["etc/**"], exclude: [...]}`); all their files, in order
     ConfiguredTarget           the label of a target
     tuple[ConfiguredTarget, ...]   labels of targets
+    Mapping[str, ConfiguredTarget]   a mapping to labels of targets
 
 Every value may be a `{select: {condition: value}}`; in lists, items may be selects of lists.
 """
@@ -37,8 +38,9 @@ Template = NewType("Template", str)
 
 STRING, RAW, BOOL, INT, CHOICE = "string", "text", "bool", "int", "choice"
 STRINGS, STRING_DICT, FILE, FILES, TARGET, TARGETS = "strings", "string_dict", "file", "files", "target", "targets"
+TARGET_DICT = "target_dict"
 
-LABEL_KINDS = frozenset({FILE, FILES, TARGET, TARGETS})
+LABEL_KINDS = frozenset({FILE, FILES, TARGET, TARGETS, TARGET_DICT})
 LIST_KINDS = frozenset({STRINGS, FILES, TARGETS})
 
 
@@ -129,7 +131,7 @@ def _kind(hint: Any) -> tuple[str, tuple[str, ...]]:
         lists = {str: STRINGS, Artifact: FILES, ConfiguredTarget: TARGETS}
         return lists[arguments[0]], ()
     if origin is Mapping:
-        return STRING_DICT, ()
+        return TARGET_DICT if arguments[1] is ConfiguredTarget else STRING_DICT, ()
     if arguments and type(None) in arguments:
         return _kind(next(argument for argument in arguments if argument is not type(None)))
     raise TypeError(f"an attribute cannot have the type {hint}")
