@@ -32,7 +32,7 @@ _PLACEHOLDER = "image-repository.placeholder.invalid"
 class KubeadmOptions:
     """What decides the contents of kubeadm.yml.
 
-    `api_version` empty means the one that both kubeadm and sealer read; `join` adds a JoinConfiguration; `overrides`
+    `api_version` empty means the one that both kubeadm and sealer read; `join` includes JoinConfiguration; `overrides`
     maps a kind to what is merged into its document (null removes a field).
     """
 
@@ -42,7 +42,7 @@ class KubeadmOptions:
     pod_subnet: str = "100.64.0.0/10"
     service_subnet: str = "10.96.0.0/22"
     api_version: str = ""
-    join: bool = False
+    join: bool = True
     overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
@@ -77,10 +77,11 @@ def dns_image_repository(tables: Tables, kubernetes: Version, repository: str) -
 
 
 def documents(tables: Tables, options: KubeadmOptions, at: Location | None = None) -> list[dict[str, object]]:
-    """Return the documents of kubeadm.yml: InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxy-.
+    """Return the documents of kubeadm.yml, one for each kind that kubeadm and sealer read.
 
-    JoinConfiguration is left out unless asked for: sealer has it built in, takes the socket from InitConfiguration,
-    and `kubeadm config migrate` refuses one without a token.
+    JoinConfiguration comes last. sealer completes it with a token, and without one of ours nodes would join with the
+    socket of sealer's own, dockershim's (sealer join_nodes.go v0.8.6..v0.9.3). Leave it out (`join`) for consumers that
+    read the file as it is: `kubeadm config migrate` refuses a JoinConfiguration without a token.
     Raises UserError B601 (unknown release), B607 (image repository), B609 (runtime), B614 (API version), and
     BuildErrors of B604 (field), B615 (gate), B616 (flag) for overrides that this release does not know.
     """

@@ -56,7 +56,7 @@ def body(version: str, kind: str, **more: Any) -> dict[str, object]:
 @pytest.mark.parametrize("cri", ["docker", "containerd"])
 def test_every_release(cri: str) -> None:
     for version in all_versions(TABLES):
-        wanted = KubeadmOptions(version, cri, join=True)
+        wanted = KubeadmOptions(version, cri)
         text = render(TABLES, wanted)
         docs = yaml.load_all(text, "kubeadm.yml")
         assert docs == documents(TABLES, wanted)
@@ -167,24 +167,38 @@ def test_kubelet_and_kube_proxy() -> None:
 
 def test_v1beta4_takes_lists_and_timeouts() -> None:
     changes = {"ClusterConfiguration": {"apiServer": {"timeoutForControlPlane": "5m0s", "extraArgs": {"v": 2}}}}
-    docs = {str(doc["kind"]): doc for doc in documents(TABLES, options("1.37.0", join=True, overrides=changes))}
+    docs = {str(doc["kind"]): doc for doc in documents(TABLES, options("1.37.0", overrides=changes))}
     server = docs["ClusterConfiguration"]["apiServer"]
     assert isinstance(server, dict)
     assert {"name": "v", "value": "2"} in server["extraArgs"]
     assert "timeoutForControlPlane" not in server
     assert docs["InitConfiguration"]["timeouts"] == {"controlPlaneComponentHealthCheck": "5m0s"}
     assert docs["JoinConfiguration"]["timeouts"] == {"discovery": "5m0s"}
-    old = {str(doc["kind"]): doc for doc in documents(TABLES, options("1.36.4", join=True, overrides=changes))}
+    old = {str(doc["kind"]): doc for doc in documents(TABLES, options("1.36.4", overrides=changes))}
     assert old["JoinConfiguration"]["discovery"] == {"timeout": "5m0s"}
     assert "timeouts" not in old["InitConfiguration"]
 
 
-def test_join_configuration_is_written_on_request_only() -> None:
-    assert [d["kind"] for d in documents(TABLES, options("1.28.15"))] == [
-        "InitConfiguration", "ClusterConfiguration", "KubeletConfiguration", "KubeProxyConfiguration",
-    ]  # fmt: skip
+def test_nodes_join_with_the_socket_they_were_initialised_with() -> None:
+    """sealer takes JoinConfiguration's socket from this file, or dockershim's where the file has none."""
+    for version in ("1.20.15", "1.24.17", "1.37.0"):
+        for cri in ("docker", "containerd"):
+            first = body(version, "InitConfiguration", cri=cri)["nodeRegistration"]
+            assert body(version, "JoinConfiguration", cri=cri)["nodeRegistration"] == first
+
+
+def test_join_configuration_can_be_left_out() -> None:
+    kinds = [doc["kind"] for doc in documents(TABLES, options("1.28.15"))]
+    assert kinds == [
+        "InitConfiguration",
+        "ClusterConfiguration",
+        "KubeletConfiguration",
+        "KubeProxyConfiguration",
+        "JoinConfiguration",
+    ]
+    assert [doc["kind"] for doc in documents(TABLES, options("1.28.15", join=False))] == kinds[:-1]
     changes: dict[str, Any] = {"JoinConfiguration": {"nodeRegistration": {"taints": []}}}
-    join = body("1.28.15", "JoinConfiguration", overrides=changes)
+    join = body("1.28.15", "JoinConfiguration", join=False, overrides=changes)
     assert join["nodeRegistration"] == {"criSocket": "unix:///run/containerd/containerd.sock", "taints": []}
 
 
