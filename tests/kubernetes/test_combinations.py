@@ -82,6 +82,8 @@ def test_every_reason_is_told_at_its_place(tables: Tables) -> None:
         (wanted("1.34.0", containerd="2.1.2"), ["use >=1.6.39", "sealer"]),
         (wanted("1.36.0", containerd="2.1.0"), [">=2.2.0", "sealer"]),
         (wanted("1.24.17", "docker"), []),
+        (wanted("1.18.11", "docker"), ["are inferred"]),
+        (wanted("1.37.0", "docker"), ["are inferred", "needs a patch"]),
         (wanted("1.25.0", "docker"), ["needs a patch"]),
     ],
 )

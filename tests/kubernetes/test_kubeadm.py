@@ -252,6 +252,8 @@ def test_arguments_as_a_list() -> None:
         ("1.20.15", "InitConfiguration.skipPhases", [], ">=v1beta3"),
         ("1.36.4", "InitConfiguration.timeouts", {}, ">=v1beta4"),
         ("1.37.0", "InitConfiguration.timeouts.discover", "1m", "did you mean 'discovery'?"),
+        ("1.28.15", "ClusterConfiguration.apiServer", "x", "its fields are certSANs, extraArgs"),
+        ("1.28.15", "ClusterConfiguration.dns.{x}", "y", "DNS has imageRepository, imageTag"),
         ("1.28.15", "KubeletConfiguration.zzz", 1, "KubeletConfiguration has address"),
     ],
 )

@@ -38,6 +38,7 @@ def test_no_version_is_in_two_rows(tables: Tables) -> None:
     probes = {
         "kubernetes": [release.version for release in tables.releases.values()],
         "containerd": [parse_version(f"{a}.{b}.{c}") for a in (1, 2) for b in range(8) for c in range(45)],
+        "docker": [parse_version(f"{a}.{b:02}.{c}") for a in range(17, 29) for b in range(13) for c in range(24)],
         "calico": [parse_version(f"3.{b}.{c}") for b in range(35) for c in range(8)],
     }
     for name, table in all_tables(tables).items():
