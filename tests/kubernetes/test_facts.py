@@ -26,7 +26,7 @@ def value(tables: Tables, name: str, **parameters: str) -> str:
         ("release.default_repository", "registry.k8s.io"),
         ("kubeadm.api_version", "v1beta3"),
         ("kubeadm.dns_image_repository", "sea.hub:5000/coredns"),
-        ("kubelet.extra_args", "--pod-infra-container-image=sea.hub:5000/pause:3.6"),
+        ("kubelet.extra_args", ""),
         ("pause.image", "sea.hub:5000/pause:3.6"),
         ("cri.socket", "/run/containerd/containerd.sock"),
         ("cri.certs_dir", "/etc/containerd/certs.d"),
@@ -56,7 +56,9 @@ def test_parameters_decide(tables: Tables) -> None:
     assert value(tables, "docker.file_version") == "20.10.23"
     assert value(tables, "cri.socket", cri="docker") == "/var/run/dockershim.sock"
     assert value(tables, "cri.certs_dir", cri="docker") == "/etc/docker/certs.d"
-    assert value(tables, "kubelet.extra_args", cri="docker") == ""
+    old = "--pod-infra-container-image=sea.hub:5000/pause:3.2"
+    assert value(tables, "kubelet.extra_args", kubernetes="v1.20.15") == old
+    assert value(tables, "kubelet.extra_args", kubernetes="v1.20.15", cri="docker") == ""
     assert value(tables, "arch.alt", arch="amd64") == "x86_64"
 
 
@@ -82,7 +84,7 @@ def test_the_pause_image_is_one_and_the_same(tables: Tables) -> None:
         told = value(tables, "pause.image", kubernetes=str(version))
         assert listed == [told]
         arguments = value(tables, "kubelet.extra_args", kubernetes=str(version))
-        wants = version < parse_version("1.24")
+        wants = version < parse_version("1.21")
         assert arguments == (f"--pod-infra-container-image={told}" if wants else "")
 
 
