@@ -112,3 +112,12 @@ def test_imports_stay_below() -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("buildsys"):
                 layer = [*node.module.split("."), ""][1]
                 assert layer in {"errors", "model", "adapters", "kubernetes"}, f"{path.name} imports {node.module}"
+
+
+def test_kubelet_flags_are_known_to_the_release_that_gets_them(tables: Tables) -> None:
+    for release in tables.releases.values():
+        row = tables.kubeadm["kubelet_flags"].find(release.version)
+        assert row
+        for flag in (*row.texts("docker"), *row.texts("containerd")):
+            name = flag.partition("=")[0].removeprefix("--")
+            assert tables.flags["kubelet"][name].range.contains(release.version), f"{name} {release.version}"
