@@ -82,7 +82,7 @@ def documents(tables: Tables, options: KubeadmOptions, at: Location | None = Non
     JoinConfiguration comes last. sealer completes it with a token, and without one of ours nodes would join with the
     socket of sealer's own, dockershim's (sealer join_nodes.go v0.8.6..v0.9.3). Leave it out (`join`) for consumers that
     read the file as it is: `kubeadm config migrate` refuses a JoinConfiguration without a token.
-    Raises UserError B601 (unknown release), B607 (image repository), B609 (runtime), B614 (API version), and
+    Raises UserError B601 (unknown release), B604 (kind), B609 (runtime), B614 (API version), and
     BuildErrors of B604 (field), B615 (gate), B616 (flag) for overrides that this release does not know.
     """
     api = _api(tables, options, at)
@@ -90,6 +90,11 @@ def documents(tables: Tables, options: KubeadmOptions, at: Location | None = Non
     for kind, changes in options.overrides.items():
         if kind not in KINDS or not isinstance(changes, Mapping):
             raise UserError("B604", f"'{kind}' is not a document of kubeadm.yml with fields", at=at, hint=_kinds(kind))
+        for fixed in ("apiVersion", "kind"):
+            if fixed in changes:
+                raise UserError(
+                    "B604", f"{kind}.{fixed} is not yours to set here", at=at, hint="set api_version instead"
+                )
         made[kind] = overrides.merge(made.get(kind, {}), overrides.plain_mapping(changes))
     for row in tables.kubeadm["moved"].rows:
         if row.range.contains(parse_version(api)):
@@ -118,7 +123,8 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
     """Return the text of etc/kubeadm.yml, or of etc/kubeadm.yml.tmpl, which sealer renders over it.
 
     In the template the image repository is `{{or .RegistryURL "<repository>"}}`; rendered with nothing set, it is
-    kubeadm.yml to the byte. Raises as `documents` does. Source: sealer renders etc/*.tmpl with Go's text/template.
+    kubeadm.yml to the byte. Raises UserError B607 for what is no image repository, else as `documents` does.
+    Source: sealer renders etc/*.tmpl with Go's text/template.
     """
     if not _REPOSITORY.fullmatch(options.image_repository):
         raise UserError(

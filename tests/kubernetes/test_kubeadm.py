@@ -278,6 +278,14 @@ def test_kinds_that_do_not_exist(kind: str) -> None:
     assert "ClusterConfiguration" in caught.value.hint
 
 
+@pytest.mark.parametrize("fixed", ["apiVersion", "kind"])
+def test_the_api_is_chosen_by_its_option_alone(fixed: str) -> None:
+    changes = {"ClusterConfiguration": {fixed: "kubeadm.k8s.io/v1beta1"}}
+    with pytest.raises(UserError) as caught:
+        documents(TABLES, options("1.28.15", overrides=changes), HERE)
+    assert (caught.value.code, caught.value.hint) == ("B604", "set api_version instead")
+
+
 def test_flags_and_gates_a_release_does_not_know() -> None:
     changes = {
         "ClusterConfiguration": {
