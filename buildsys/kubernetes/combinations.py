@@ -50,8 +50,16 @@ def check(tables: Tables, wanted: Combination, places: Mapping[str, Location] = 
 
 
 def advise(tables: Tables, wanted: Combination) -> list[str]:
-    """Return remarks on a combination that can work: below what is recommended, or not for unpatched sealer."""
+    """Return remarks on a combination that can work.
+
+    Below what is recommended, not for unpatched sealer, or resting on an inferred list of images.
+    """
     notes = []
+    release = tables.releases.get(str(wanted.kubernetes))
+    if release and release.certainty == "inferred":
+        notes.append(
+            f"the images of Kubernetes {release.version} are inferred, not asked from kubeadm ({release.source})"
+        )
     row = tables.combinations["containerd_advised"].find(wanted.kubernetes)
     if wanted.cri == "containerd" and wanted.containerd and row:
         lines = [parse_range(text) for text in row.texts()]

@@ -94,6 +94,11 @@ def _kubelet_extra_args(tables: Tables, get: Get) -> str:
     return " ".join(flag.format(pause=_pause_image(tables, get)) for flag in flags)
 
 
+def _docker_file_version(tables: Tables, get: Get) -> str:
+    version = _optional(get, "docker") or parse_version(recommended(tables, "docker", _kubernetes(get)).version)
+    return at_version(tables.runtimes, "docker_file_version", version).text().format(version=version)
+
+
 def _certs_dir(tables: Tables, get: Get) -> str:
     return tables.runtimes["certs_dir"].rows[0].text(_cri(get))
 
@@ -135,6 +140,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType(
             lambda tables, get: kubeadm.cri_socket(tables, _kubernetes(get), _cri(get)),
         ),
         "cri.certs_dir": Fact("where the runtime looks for registry certificates: /etc/containerd/certs.d", _certs_dir),
+        "docker.file_version": Fact("the version in the name of docker's tarball: 18.06.3-ce", _docker_file_version),
         "containerd.config_version": _containerd("format of config.toml: 2", lambda c: c.config_version),
         "containerd.pause_table": _containerd("TOML table header that holds the pause image", lambda c: c.pause_table),
         "containerd.pause_key": _containerd("key of the pause image: sandbox_image", lambda c: c.pause_key),

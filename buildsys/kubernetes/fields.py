@@ -30,7 +30,7 @@ def known_fields(tables: Tables, type_: str, version: Version) -> frozenset[str]
 def unknown_fields(
     tables: Tables, kind: str, document: Mapping[str, object], api: str, kubernetes: Version, at: Location | None = None
 ) -> list[UserError]:
-    """Return an error B604 for each field of `document` that this release does not know.
+    """Return an error B604 for each field of `document` that this release does not know or reads otherwise.
 
     kubeadm's documents are checked in depth, kubelet's and kube-proxy's at their top level.
     """
@@ -40,28 +40,30 @@ def unknown_fields(
         version, reader = kubernetes, f"Kubernetes {kubernetes}"
     body = {field: value for field, value in document.items() if field not in {"apiVersion", "kind"}}
     return [
-        UserError("B604", f"{path} is not a field that {reader} knows", at=at, hint=_hint(tables, type_, path, version))
-        for type_, path in _unknown(tables, kind, body, version, kind)
+        UserError("B604", f"{place} {what} {reader}", at=at, hint=hint)
+        for place, what, hint in _wrong(tables, kind, body, version, kind)
     ]
 
 
-def _unknown(
+def _wrong(
     tables: Tables, type_: str, value: Mapping[str, object], version: Version, path: str
-) -> Iterator[tuple[str, str]]:
-    """Yield the type and the dotted path of each unknown field."""
+) -> Iterator[tuple[str, str, str]]:
+    """Yield place, complaint and hint for each field that is unknown, or that is not the mapping it should be."""
     known = known_fields(tables, type_, version)
     types = tables.types.get(type_, {})
     for field, inner in value.items():
+        place = f"{path}.{field}"
         if field not in known:
-            yield type_, f"{path}.{field}"
+            yield place, "is unknown to", _hint(tables, type_, field, known)
         elif field in types and isinstance(inner, dict):
-            yield from _unknown(tables, types[field], inner, version, f"{path}.{field}")
+            yield from _wrong(tables, types[field], inner, version, place)
+        elif field in types:
+            inside = ", ".join(sorted(known_fields(tables, types[field], version)))
+            yield place, "must be a mapping for", f"its fields are {inside}"
 
 
-def _hint(tables: Tables, type_: str, path: str, version: Version) -> str:
-    field = path.rpartition(".")[2]
+def _hint(tables: Tables, type_: str, field: str, known: frozenset[str]) -> str:
     ranges = [str(range_) for range_, names in tables.fields[type_] if field in names]
     if ranges:
         return f"it is known for {' and '.join(ranges)}; leave it out, or choose a release that knows it"
-    known = sorted(known_fields(tables, type_, version))
-    return did_you_mean(field, known) or f"{type_} has {', '.join(known)}"
+    return did_you_mean(field, sorted(known)) or f"{type_} has {', '.join(sorted(known))}"

@@ -32,7 +32,7 @@ _PLACEHOLDER = "image-repository.placeholder.invalid"
 class KubeadmOptions:
     """What decides the contents of kubeadm.yml.
 
-    `api_version` empty means the one that both kubeadm and sealer read; `join` adds a JoinConfiguration; `overrides`
+    `api_version` empty means the one that both kubeadm and sealer read; `join` includes JoinConfiguration; `overrides`
     maps a kind to what is merged into its document (null removes a field).
     """
 
@@ -42,7 +42,7 @@ class KubeadmOptions:
     pod_subnet: str = "100.64.0.0/10"
     service_subnet: str = "10.96.0.0/22"
     api_version: str = ""
-    join: bool = False
+    join: bool = True
     overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
@@ -77,11 +77,12 @@ def dns_image_repository(tables: Tables, kubernetes: Version, repository: str) -
 
 
 def documents(tables: Tables, options: KubeadmOptions, at: Location | None = None) -> list[dict[str, object]]:
-    """Return the documents of kubeadm.yml: InitConfiguration, ClusterConfiguration, KubeletConfiguration, KubeProxy-.
+    """Return the documents of kubeadm.yml, one for each kind that kubeadm and sealer read.
 
-    JoinConfiguration is left out unless asked for: sealer has it built in, takes the socket from InitConfiguration,
-    and `kubeadm config migrate` refuses one without a token.
-    Raises UserError B601 (unknown release), B607 (image repository), B609 (runtime), B614 (API version), and
+    JoinConfiguration comes last. sealer completes it with a token, and without one of ours nodes would join with the
+    socket of sealer's own, dockershim's (sealer join_nodes.go v0.8.6..v0.9.3). Leave it out (`join`) for consumers that
+    read the file as it is: `kubeadm config migrate` refuses a JoinConfiguration without a token.
+    Raises UserError B601 (unknown release), B604 (kind), B609 (runtime), B614 (API version), and
     BuildErrors of B604 (field), B615 (gate), B616 (flag) for overrides that this release does not know.
     """
     api = _api(tables, options, at)
@@ -89,6 +90,11 @@ def documents(tables: Tables, options: KubeadmOptions, at: Location | None = Non
     for kind, changes in options.overrides.items():
         if kind not in KINDS or not isinstance(changes, Mapping):
             raise UserError("B604", f"'{kind}' is not a document of kubeadm.yml with fields", at=at, hint=_kinds(kind))
+        for fixed in ("apiVersion", "kind"):
+            if fixed in changes:
+                raise UserError(
+                    "B604", f"{kind}.{fixed} is not yours to set here", at=at, hint="set api_version instead"
+                )
         made[kind] = overrides.merge(made.get(kind, {}), overrides.plain_mapping(changes))
     for row in tables.kubeadm["moved"].rows:
         if row.range.contains(parse_version(api)):
@@ -117,7 +123,8 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
     """Return the text of etc/kubeadm.yml, or of etc/kubeadm.yml.tmpl, which sealer renders over it.
 
     In the template the image repository is `{{or .RegistryURL "<repository>"}}`; rendered with nothing set, it is
-    kubeadm.yml to the byte. Raises as `documents` does. Source: sealer renders etc/*.tmpl with Go's text/template.
+    kubeadm.yml to the byte. Raises UserError B607 for what is no image repository, else as `documents` does.
+    Source: sealer renders etc/*.tmpl with Go's text/template.
     """
     if not _REPOSITORY.fullmatch(options.image_repository):
         raise UserError(

@@ -123,7 +123,7 @@ def _examine(text: str, path: str) -> None:
     errors: list[UserError] = []
     lines: dict[str, tuple[str, int]] = {}
     owners: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         at = Location(path, number, 1, len(line))

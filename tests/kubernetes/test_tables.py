@@ -38,6 +38,7 @@ def test_no_version_is_in_two_rows(tables: Tables) -> None:
     probes = {
         "kubernetes": [release.version for release in tables.releases.values()],
         "containerd": [parse_version(f"{a}.{b}.{c}") for a in (1, 2) for b in range(8) for c in range(45)],
+        "docker": [parse_version(f"{a}.{b:02}.{c}") for a in range(17, 29) for b in range(13) for c in range(24)],
         "calico": [parse_version(f"3.{b}.{c}") for b in range(35) for c in range(8)],
     }
     for name, table in all_tables(tables).items():
@@ -111,3 +112,12 @@ def test_imports_stay_below() -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("buildsys"):
                 layer = [*node.module.split("."), ""][1]
                 assert layer in {"errors", "model", "adapters", "kubernetes"}, f"{path.name} imports {node.module}"
+
+
+def test_kubelet_flags_are_known_to_the_release_that_gets_them(tables: Tables) -> None:
+    for release in tables.releases.values():
+        row = tables.kubeadm["kubelet_flags"].find(release.version)
+        assert row
+        for flag in (*row.texts("docker"), *row.texts("containerd")):
+            name = flag.partition("=")[0].removeprefix("--")
+            assert tables.flags["kubelet"][name].range.contains(release.version), f"{name} {release.version}"
