@@ -26,6 +26,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import find_root, load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
+from buildsys.snapshot import FOLDER, OUTPUT_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from buildsys.model.provider import ConfiguredTarget
     from buildsys.model.target import Workspace
     from buildsys.sdk.rule import RuleSet
+    from buildsys.snapshot import Seen
 
-OUTPUT_BASE = "buildsys-out"
 OUTPUT_LINK = "buildsys-bin"
 
 
@@ -98,6 +99,8 @@ class Built:
     outputs: dict[Label, list[str]]
     failed: list[Label]
     written: list[str]
+    seen: list[Seen]
+    """What `stat` said of the source files before they were read, and what tells the store: for the snapshot."""
 
     @property
     def errors(self) -> list[BuildError]:
@@ -207,14 +210,13 @@ def build(
     finally:
         state.close()
         store.close()
-    _link(place)
     shown = {label: _shown(target, paths, workspace) for label, target in analysed.targets.items()}
     failed = [
         label
         for label, target in analysed.targets.items()
         if any(artifact in outcome.failed for artifact in target.files)
     ]
-    return Built(analysed, outcome, shown, failed, outputs.written)
+    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *store.identity()])
 
 
 def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: Workspace) -> list[str]:
@@ -227,10 +229,11 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
     ]
 
 
-def _link(place: Place) -> None:
-    """Let `buildsys-bin` in the workspace lead to the output folder."""
+def prepare(place: Place) -> None:
+    """Make the output folder, and let `buildsys-bin` in the workspace lead to it."""
     link, target = os.path.join(place.root, OUTPUT_LINK), os.path.join(place.output_base, "bin")
     os.makedirs(target, exist_ok=True)
+    os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)
     wanted = os.path.relpath(target, place.root) if target.startswith(place.root + os.sep) else target
     try:
         if os.readlink(link) == wanted:

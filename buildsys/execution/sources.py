@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from buildsys.errors import EnvironmentFault, UserError
@@ -16,6 +17,7 @@ from buildsys.store.workspace_state import file_state
 
 if TYPE_CHECKING:
     from buildsys.model.digest import Digest
+    from buildsys.snapshot import Seen
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
 
@@ -32,6 +34,8 @@ class Sources:
         self._state = state
         self._values: dict[Artifact, Value] = {}
         self._by_digest: dict[Digest, Artifact] = {}
+        self.seen: list[Seen] = []
+        """What `stat` said of each source file before it was read."""
 
     def path(self, artifact: Artifact) -> str:
         """Return the path of a source file as it is shown: relative to the workspace."""
@@ -58,6 +62,7 @@ class Sources:
             found = os.stat(path)
         except OSError as error:
             raise self._fault(artifact, error) from error
+        self.seen.append((path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode))
         if not stat.S_ISREG(found.st_mode):
             raise UserError("B208", f"'{self.path(artifact)}' is not a regular file", hint="name a file")
         known = self._state.file(artifact.path)
@@ -69,6 +74,7 @@ class Sources:
         path = os.path.join(self._folder, artifact.path)
         for _ in range(_ATTEMPTS):
             try:
+                seen_ns = time.time_ns()
                 with open(path, "rb", buffering=0) as stream:
                     before = os.fstat(stream.fileno())
                     with self._blobs.create() as writer:
@@ -77,7 +83,7 @@ class Sources:
             except OSError as error:
                 raise self._fault(artifact, error) from error
             if _times(before) == _times(after):
-                self._state.remember_file(artifact.path, file_state(before, writer.digest))
+                self._state.remember_file(artifact.path, file_state(before, seen_ns, writer.digest))
                 return Value(writer.digest, writer.size, bool(before.st_mode & stat.S_IXUSR))
         raise EnvironmentFault(
             "B505", f"'{self.path(artifact)}' keeps changing while it is read", hint="stop whatever writes it"

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from buildsys.adapters import yaml
 from buildsys.errors import EnvironmentFault, Location, UserError
+from buildsys.snapshot import look
 
 if TYPE_CHECKING:
     from buildsys.model.document import Node
+    from buildsys.snapshot import Seen
 
 
 class FileReader:
@@ -17,10 +19,8 @@ class FileReader:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.files: dict[str, None] = {}
-        """Files that were read or asked for, relative to the root; a missing one counts, too."""
-        self.folders: dict[str, tuple[str, ...]] = {}
-        """Folders that were listed, and what was found, relative to the root."""
+        self.seen: dict[str, Seen] = {}
+        """What `stat` said of every file and folder before it was read or listed, by its path relative to the root."""
         self._folders: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
 
     def document(self, path: str) -> Node | None:
@@ -29,7 +29,7 @@ class FileReader:
 
     def text(self, path: str) -> str:
         """Read a UTF-8 file."""
-        self.files[path] = None
+        self._look(path)
         try:
             with open(os.path.join(self.root, path), encoding="utf-8") as stream:
                 return stream.read()
@@ -43,6 +43,7 @@ class FileReader:
         known = self._folders.get(folder)
         if known is not None:
             return known
+        self._look(folder)
         files: list[str] = []
         folders: list[str] = []
         try:
@@ -55,8 +56,11 @@ class FileReader:
             raise EnvironmentFault("B504", f"cannot list {folder}: {error.strerror}") from error
         result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
         self._folders[folder] = result
-        self.folders[folder] = (*result[0], *result[1])
         return result
+
+    def _look(self, path: str) -> None:
+        if path not in self.seen:
+            self.seen[path] = look(os.path.join(self.root, path))
 
     def is_file(self, path: str) -> bool:
         """Tell whether there is a file at `path`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from buildsys.actions.merge import merge_of
@@ -21,7 +20,7 @@ class Rootfs(Rule):
     layers: tuple[ConfiguredTarget, ...] = attr("Targets whose files make the tree, each at its place.")
     overrides: tuple[str, ...] = attr("Paths that a later layer may take from an earlier one.", ())
     directories: tuple[str, ...] = attr("Folders that are there even when they are empty.", ())
-    links: Mapping[str, str] = attr("Symbolic links: the path of each, and what it points to.", MappingProxyType({}))
+    links: Mapping[str, str] = attr("Symbolic links: the path of each, and what it points to.", {})
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One Merge action, one tree out."""

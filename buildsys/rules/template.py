@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from buildsys.actions.render import Render
@@ -23,7 +22,7 @@ class TemplateRule(Rule):
 
     src: Artifact = attr("The template.")
     out: str = attr("The name of the rendered file, and its place in a rootfs.")
-    vars: Mapping[str, str] = attr("Variables and their values.", MappingProxyType({}))
+    vars: Mapping[str, str] = attr("Variables and their values.", {})
     params: tuple[str, ...] = attr("Parameters that are variables of the same name.", ())
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NewType
 
 from buildsys.model.action import Artifact
@@ -44,9 +45,12 @@ LABEL_KINDS = frozenset({FILE, FILES, TARGET, TARGETS, TARGET_DICT})
 LIST_KINDS = frozenset({STRINGS, FILES, TARGETS})
 
 
-def attr(doc: str, default: Any = MISSING, **metadata: Any) -> Any:
+def attr(doc: str, default: Any = MISSING) -> Any:
     """Declare an attribute of a rule: `doc` is its reference documentation; without a default it is required."""
-    return field(default=default, metadata={"doc": doc, **metadata})
+    if isinstance(default, Mapping):
+        empty = MappingProxyType(dict(default))
+        return field(default_factory=lambda: empty, metadata={"doc": doc, "default": empty})
+    return field(default=default, metadata={"doc": doc, "default": default})
 
 
 class Attribute(NamedTuple):
@@ -114,10 +118,9 @@ def schema(rule: type[Rule]) -> dict[str, Attribute]:
 
 def _attribute(declared: Any, hint: Any) -> Attribute:
     kind, choices = _kind(hint)
-    required = declared.default is MISSING
-    return Attribute(
-        declared.name, kind, declared.metadata["doc"], required, None if required else declared.default, choices
-    )
+    default = declared.metadata["default"]
+    required = default is MISSING
+    return Attribute(declared.name, kind, declared.metadata["doc"], required, None if required else default, choices)
 
 
 def _kind(hint: Any) -> tuple[str, tuple[str, ...]]:

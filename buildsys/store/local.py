@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
 from buildsys.store.database import Database
+if TYPE_CHECKING:
+    from buildsys.snapshot import Seen
+
+EPOCH = "epoch"
+"""A file that is written anew whenever results are removed from the store: snapshots made before are then stale."""
 
 BUCKET = "v1"
 """Formats change by beginning a new bucket; older and newer programs then share a folder in peace."""
@@ -25,6 +31,11 @@ class LocalStore(NamedTuple):
         """Make what was added visible: blobs first, so that no result ever names a blob that was not written."""
         self.blobs.flush()
         self.actions.flush()
+
+    def identity(self) -> list[Seen]:
+        """Return what tells a snapshot whether this is still the store whose results it relies on."""
+        index = look_identity(self.database.path)
+        return [index, look(os.path.join(self.root, EPOCH))]
 
     def close(self) -> None:
         """Flush and close."""

@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys.snapshot import COARSE_NS, FINE_NS
 from buildsys.store.database import Database
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from buildsys.model.digest import Digest
 
-RACY_NS = 2_000_000_000
-"""A file changed this shortly before it was hashed may change again without its times telling (git's "racy" rule)."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -46,11 +45,13 @@ class FileState(NamedTuple):
 
     def holds(self, stat: os.stat_result) -> bool:
         """Tell whether `stat` proves that the content is still the one that was hashed."""
-        return (
-            (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            == (self.size, self.mtime_ns, self.ctime_ns, self.inode)
-            and max(self.mtime_ns, self.ctime_ns) + RACY_NS < self.seen_ns
-        )
+        margin = COARSE_NS if self.ctime_ns % 1_000_000 == 0 else FINE_NS
+        return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.ctime_ns,
+            self.inode,
+        ) and self.ctime_ns + margin < self.seen_ns
 
 
 class RanAction(NamedTuple):
@@ -66,9 +67,9 @@ class RanAction(NamedTuple):
     seconds: float
 
 
-def file_state(stat: os.stat_result, digest: Digest) -> FileState:
-    """Make a state out of a stat that was taken before the content was read."""
-    return FileState(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, time.time_ns(), digest)
+def file_state(stat: os.stat_result, seen_ns: int, digest: Digest) -> FileState:
+    """Make a state out of a stat that was taken at `seen_ns`, before the content was read."""
+    return FileState(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, seen_ns, digest)
 
 
 class WorkspaceState:
