@@ -11,11 +11,11 @@ run_registry() {
   local engine=$1 volume=${3:-$ROOTFS/registry} config=$ROOTFS/etc/registry_config.yml
   local htpasswd=$ROOTFS/etc/registry_htpasswd state try
   local -a args
-  need_files images/registry.tar etc/registry_config.yml
-  need_commands "$engine" sha256sum
   read_facts
   refuse_sample
   resolve_registry "${4:-}" "${2:-}"
+  need_files images/registry.tar etc/registry_config.yml
+  need_commands "$engine" sha256sum
   [[ $PORT != none ]] || die "the registry needs a port; give one as the first argument or as RegistryPort"
   args=(--restart=always --net=host
     -v "$volume:/var/lib/registry" -v "$config:/etc/docker/registry/config.yml:ro"
