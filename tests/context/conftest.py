@@ -74,10 +74,8 @@ case $1 in
   load) [[ ! -f $STATE/bad-image ]] || exit 1; : >"$STATE/image" ;;
   rm) rm -f "$STATE/registry" ;;
   run)
-    up=true; [[ ! -f $STATE/crash ]] || up=false
-    for word in "$@"; do
-      if [[ $word == sealer.rootfs.registry=* ]]; then echo "$up ${word#*=}" >"$STATE/registry"; fi
-    done
+    up=running; [[ ! -f $STATE/crash ]] || up=restarting
+    echo "$up" >"$STATE/registry"
     ;;
   logs) echo "panic: bad configuration" ;;
 esac

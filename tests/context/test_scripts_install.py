@@ -165,6 +165,8 @@ def test_second_install_changes_and_restarts_nothing(make_host: HostFactory, cri
     second = host.run(script)
     assert (second.code, second.out, second.err) == (0, first.out, "")
     assert second.calls == untouched(f"{cri}.service")
+    owned = host.read(f"/etc/sealerio/rootfs/{cri}").splitlines()
+    assert owned == sorted(tree.keys() - {f"/etc/sealerio/rootfs/{cri}"})
     assert (host.inodes(), host.tree()) == (files, tree)
 
 
@@ -326,3 +328,14 @@ def test_no_work_folder_stays_behind(make_host: HostFactory) -> None:
     host = make_host("docker")
     host.run("docker.sh")
     assert list((host.root / "var/tmp").iterdir()) == []
+
+
+def test_a_link_and_a_wrong_mode_are_repaired(make_host: HostFactory) -> None:
+    host = make_host("docker")
+    host.run("docker.sh")
+    (host.root / "usr/bin/runc").rename(host.root / "usr/bin/runc.real")
+    (host.root / "usr/bin/runc").symlink_to("runc.real")
+    (host.root / "etc/docker/daemon.json").chmod(0o600)
+    run = host.run("docker.sh")
+    assert (run.code, run.err, run.calls[-1]) == (0, "", "systemctl restart docker.service")
+    assert host.tree() == DOCKER_TREE | {"/usr/bin/runc.real": "0755"}

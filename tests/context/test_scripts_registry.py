@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from context.conftest import Host, HostFactory
 
-INSPECT = 'inspect -f {{.State.Running}} {{index .Config.Labels "sealer.rootfs.registry"}} sealer-registry'
+INSPECT = "inspect --format {{.State.Status}} sealer-registry"
 ENGINES = pytest.mark.parametrize(("cri", "engine"), [("docker", "docker"), ("containerd", "nerdctl")])
 
 
@@ -28,8 +28,8 @@ def certify(host: Host, domain: str = "sea.hub") -> None:
 
 
 def options(call: str) -> list[str]:
-    """Words of the `run` call between the label and the image."""
-    return call.partition("sealer.rootfs.registry=")[2].split(" ", 1)[1].removesuffix(" registry:2.7.1").split(" -")
+    """Words of the `run` call between the name and the image."""
+    return call.partition(" --name sealer-registry ")[2].removesuffix(" registry:2.7.1").split(" -")
 
 
 @ENGINES
@@ -42,9 +42,9 @@ def test_first_start(make_host: HostFactory, cri: str, engine: str) -> None:
         f"{engine} {INSPECT}",
         f"{engine} image inspect registry:2.7.1",
         f"{engine} load -i ROOTFS/images/registry.tar",
-        f"{engine} {INSPECT}",
+        *["sleep 1", f"{engine} {INSPECT}"] * 3,
     ]
-    assert run.calls[3].startswith(f"{engine} run -d --name sealer-registry --label sealer.rootfs.registry=")
+    assert run.calls[3].startswith(f"{engine} run -d --name sealer-registry --restart")
     assert options(run.calls[3]) == [
         "--restart=always",
         "-net=host",
@@ -56,7 +56,7 @@ def test_first_start(make_host: HostFactory, cri: str, engine: str) -> None:
         "e REGISTRY_HTTP_TLS_KEY=/certs/sea.hub.key",
     ]
     assert run.calls[3].endswith(" registry:2.7.1")
-    assert host.tree() == {}
+    assert host.tree() == {"/etc/sealerio/rootfs/registry": "0644"}
 
 
 @ENGINES
@@ -85,14 +85,14 @@ def test_a_change_replaces_the_container(make_host: HostFactory) -> None:
             (host.rootfs / "etc/registry_config.yml").write_text("version: 0.1\n")
         if change == "stopped":
             state = host.state / "registry"
-            state.write_text(state.read_text().replace("true", "false"))
+            state.write_text(state.read_text().replace("running", "exited"))
         domain = "sea.hub" if change == "port" else "reg.example.com"
         run = host.run("init-registry.sh", *arguments(host, "6000", domain))
         assert run.out == "init-registry.sh: sealer-registry runs on port 6000\n", change
         assert run.calls[2] == "docker rm -f sealer-registry", change
         assert not [call for call in run.calls if " load " in call]
         call = run.calls[3]
-        labels.append((host.state / "registry").read_text())
+        labels.append(host.read("/etc/sealerio/rootfs/registry"))
     assert len(set(labels)) == 5
     assert options(call)[-4:] == [
         "v ROOTFS/etc/registry_htpasswd:/htpasswd:ro",
@@ -147,7 +147,7 @@ def test_a_container_that_does_not_stay_up_shows_its_last_words(make_host: HostF
         "panic: bad configuration\n"
         "init-registry.sh: error: sealer-registry does not stay up; its last messages are above\n"
     )
-    assert run.calls.count("sleep 2") == 2
+    assert run.calls.count("sleep 1") == 1
     assert run.calls[-1] == "docker logs --tail 20 sealer-registry"
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from context.conftest import HostFactory
 
 CRI_DOCKERD = "unix:///var/run/cri-dockerd.sock"
-INSPECT = 'inspect -f {{.State.Running}} {{index .Config.Labels "sealer.rootfs.registry"}} sealer-registry'
+INSPECT = "inspect --format {{.State.Status}} sealer-registry"
 
 
 def removed(*units: str) -> list[str]:

@@ -35,7 +35,7 @@ VARIABLES = {
     "docker/etc/daemon.json.j2": {"registry_domain", "registry_port"},
     "rootfs/Kubefile.j2": {"cri", "cri_version", "kubernetes", "source"},
     "rootfs/Metadata.j2": {"arch", "cri", "cri_version", "kubernetes", "source"},
-    "rootfs/README.md.j2": {"arch", "cri", "cri_version", "kubernetes", "registry_domain", "registry_port", "source"},
+    "rootfs/README.md.j2": {"cri", "cri_version", "kubernetes", "registry_domain", "registry_port", "source"},
     "rootfs/etc/10-kubeadm.conf.j2": {"kubelet_extra_args"},
     "rootfs/etc/Clusterfile.j2": {
         "cri",
@@ -212,7 +212,7 @@ def test_kubefile(source: str, cri: str, version: str) -> None:
 @RUNTIMES
 def test_readme(source: str, cri: str, version: str) -> None:
     text = render("rootfs/README.md.j2", source=source, cri=cri, cri_version=version)
-    assert text.startswith(f"# Kubernetes v1.23.17 with {cri} {version}, linux/amd64\n\n")
+    assert text.startswith(f"# Kubernetes v1.23.17 with {cri} {version}\n\n")
     assert ("**This is a sample build." in text) is (source == "sample")
     assert f"`uninstall-{cri}.sh`" in text
 

@@ -4,12 +4,12 @@
 
 REGISTRY_NAME=sealer-registry # the deploy tool removes the container by this name
 REGISTRY_IMAGE=registry:2.7.1
-REGISTRY_LABEL=sealer.rootfs.registry
+REGISTRY_MARK=$OWNED/registry # what the container was started with; older releases of nerdctl do not tell its labels
 
 # run_registry ENGINE [PORT [VOLUME [DOMAIN]]]
 run_registry() {
   local engine=$1 volume=${3:-$ROOTFS/registry} config=$ROOTFS/etc/registry_config.yml
-  local htpasswd=$ROOTFS/etc/registry_htpasswd state try
+  local htpasswd=$ROOTFS/etc/registry_htpasswd state digest
   local -a args
   read_facts
   refuse_sample
@@ -24,7 +24,8 @@ run_registry() {
   registry_auth
 
   state=$(registry_state "$engine")
-  if [[ $state == "true $(registry_digest)" ]]; then
+  digest=$(registry_digest)
+  if [[ $state == running && -f $REGISTRY_MARK && $(<"$REGISTRY_MARK") == "$digest" ]]; then
     say "$REGISTRY_NAME already runs on port $PORT"
     return
   fi
@@ -34,18 +35,19 @@ run_registry() {
     "$engine" load -i "$ROOTFS/images/registry.tar" || die "images/registry.tar of the rootfs cannot be loaded"
   fi
   if [[ -n $state ]]; then "$engine" rm -f "$REGISTRY_NAME"; fi
-  "$engine" run -d --name "$REGISTRY_NAME" --label "$REGISTRY_LABEL=$(registry_digest)" "${args[@]}" "$REGISTRY_IMAGE" ||
+  "$engine" run -d --name "$REGISTRY_NAME" "${args[@]}" "$REGISTRY_IMAGE" ||
     die "$REGISTRY_NAME cannot be started"
-  for try in 1 2 3; do
-    state=$(registry_state "$engine")
-    if [[ $state == true* ]]; then
-      say "$REGISTRY_NAME runs on port $PORT"
-      return
+  mkdir -p "$OWNED"
+  printf '%s\n' "$digest" >"$REGISTRY_MARK"
+  # One that cannot read its configuration or storage comes up, and goes within the second.
+  for _ in 1 2 3; do
+    sleep 1
+    if [[ $(registry_state "$engine") != running ]]; then
+      "$engine" logs --tail 20 "$REGISTRY_NAME" >&2 || true
+      die "$REGISTRY_NAME does not stay up; its last messages are above"
     fi
-    if ((try < 3)); then sleep 2; fi
   done
-  "$engine" logs --tail 20 "$REGISTRY_NAME" >&2 || true
-  die "$REGISTRY_NAME does not stay up; its last messages are above"
+  say "$REGISTRY_NAME runs on port $PORT"
 }
 
 # registry_tls: the deploy tool puts the pair there, unless its registry is configured as insecure.
@@ -81,9 +83,9 @@ registry_digest() {
   } | sha256sum | cut -c 1-64
 }
 
-# registry_state ENGINE: "true|false <digest>" of the container, nothing if there is none.
+# registry_state ENGINE: running, restarting, exited and so on; nothing if there is no container.
 registry_state() {
-  "$1" inspect -f "{{.State.Running}} {{index .Config.Labels \"$REGISTRY_LABEL\"}}" "$REGISTRY_NAME" 2>/dev/null || true
+  "$1" inspect --format '{{.State.Status}}' "$REGISTRY_NAME" 2>/dev/null || true
 }
 
 # remove_registry ENGINE: it would outlive the engine, or come back with it.
@@ -91,4 +93,5 @@ remove_registry() {
   if command -v "$1" >/dev/null && [[ -n $(registry_state "$1") ]]; then
     "$1" rm -f "$REGISTRY_NAME" >/dev/null || warn "the container $REGISTRY_NAME cannot be removed"
   fi
+  rm -f -- "$REGISTRY_MARK"
 }

@@ -44,11 +44,12 @@ need_commands() {
 read_facts() {
   local key value
   need_files etc/rootfs.env
+  for key in $FACTS; do printf -v "$key" '%s' ''; done
   while IFS='=' read -r key value; do
     if [[ " $FACTS " == *" $key "* ]]; then printf -v "$key" '%s' "$value"; fi
   done <"$ROOTFS/etc/rootfs.env"
   for key in $FACTS; do
-    [[ -n ${!key:-} ]] || die "etc/rootfs.env of the rootfs does not set $key; build the rootfs again"
+    [[ -n ${!key} ]] || die "etc/rootfs.env of the rootfs does not set $key; build the rootfs again"
   done
 }
 
