@@ -213,9 +213,10 @@ def _nearest(name: str, names: list[str]) -> list[str]:
     """Return the names most like `name`: those with its last segment first, then the closest by spelling."""
     from difflib import get_close_matches
 
-    last = name.rpartition("/")[2]
-    same = [found for found in names if found.rpartition("/")[2] == last]
-    close = get_close_matches(name, names, n=_SHOWN, cutoff=0.3)
+    last = name.rpartition("/")[2].lower()
+    same = [found for found in names if found.rpartition("/")[2].lower() == last]
+    lowered = {found.lower(): found for found in names}
+    close = [lowered[found] for found in get_close_matches(name.lower(), lowered, n=_SHOWN, cutoff=0.3)]
     return list(dict.fromkeys(same + close + names))[:_SHOWN]
 
 

@@ -1,9 +1,17 @@
 """The recipe of a tarball: which headers and payloads in which order, cut into pieces that are compressed on their own.
 
-A tarball is its directories, then its large payloads, then its small entries (files and links), each in path order.
+Entries come in the order of a walk: a directory once, then all that is in it. Among siblings, large files come first,
+then directories with large files somewhere below, then the rest, by name: what changes most is small, so most of an
+archive is a prefix that stays.
+
 A large payload is a piece of its own, without its header, so that its compressed frame serves any name, mode and time.
-The rest is grouped; a group ends where the hash of a path says so, hence a new entry moves the borders of one group.
-The end-of-archive blocks belong to the last group.
+The rest is grouped; a group ends before a large payload and where the hash of a path says so, hence a new entry moves
+the borders of one group. The end-of-archive blocks belong to the last group.
+
+Why a walk, and not all large files first: GNU tar sets mode and time of a directory when it meets a member outside of
+it, so later members spoil the time, or (mode 0555, plain user) cannot be written; bsdtar does not mend the time of a
+directory that files came before; and the unpackers of cluster images remove what is in the way of a member, a directory
+with all its files too.
 """
 
 from __future__ import annotations
@@ -14,10 +22,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from buildsys.archive import tar
 from buildsys.archive.streams import Padded, padding
 from buildsys.model.digest import CHUNK
-from buildsys.model.tree import DIRECTORY, FILE
+from buildsys.model.tree import FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from buildsys.model.action import Writer
@@ -85,13 +93,42 @@ def recipe(tree: Tree, epoch: int = tar.EPOCH) -> Iterator[Piece]:
 
     Raises `ValueError` when a header cannot state `epoch`.
     """
-    entries = tree.entries
-    yield from _groups((entry for entry in entries if entry.kind == DIRECTORY), epoch)
-    for entry in entries:
-        if _is_large(entry):
-            yield Group((Part(tar.header(entry, epoch)),))
+    held: list[Part] = []
+    size = 0
+    for entry in walk(tree):
+        is_large = _is_large(entry)
+        has_payload = entry.kind == FILE and entry.size > 0 and not is_large
+        part = Part(tar.header(entry, epoch), *((entry.digest, entry.size) if has_payload else ()))
+        if held and size + part.span > GROUP:
+            yield Group(tuple(held))
+            held, size = [], 0
+        held.append(part)
+        size += part.span
+        if is_large or _is_border(entry.path, part.span):
+            yield Group(tuple(held))
+            held, size = [], 0
+        if is_large:
             yield Payload(entry.digest, entry.size)
-    yield from _groups((e for e in entries if e.kind != DIRECTORY and not _is_large(e)), epoch, tar.END)
+    if held and size + len(tar.END) > GROUP:
+        yield Group(tuple(held))
+        held = []
+    yield Group((*held, Part(tar.END)))
+
+
+def walk(tree: Tree) -> list[Entry]:
+    """Return the entries in the order of the archive (see the top of this module)."""
+    heavy: set[str] = set()
+    for entry in filter(_is_large, tree.entries):
+        parent = entry.path.rpartition("/")[0]
+        while parent and parent not in heavy:
+            heavy.add(parent)
+            parent = parent.rpartition("/")[0]
+    keys = {"": ""}
+    for entry in tree.entries:
+        parent, _, name = entry.path.rpartition("/")
+        rank = 0 if _is_large(entry) else 1 if entry.path in heavy else 2
+        keys[entry.path] = f"{keys[parent]}\0{rank}{name}"
+    return sorted(tree.entries, key=lambda entry: keys[entry.path])
 
 
 def content(piece: Piece, open_blob: Opener) -> Iterator[bytes]:
@@ -125,28 +162,6 @@ def write_tar(tree: Tree, open_blob: Opener, sink: Writer, epoch: int = tar.EPOC
 
 def _is_large(entry: Entry) -> bool:
     return entry.kind == FILE and entry.size >= LARGE
-
-
-def _groups(entries: Iterable[Entry], epoch: int, end: bytes = b"") -> Iterator[Group]:
-    """Group the headers and payloads of `entries`; the last group holds `end`, if only that."""
-    held: list[Part] = []
-    size = 0
-    for entry in entries:
-        is_file = entry.kind == FILE and entry.size > 0
-        part = Part(tar.header(entry, epoch), *((entry.digest, entry.size) if is_file else ()))
-        if held and size + part.span > GROUP:
-            yield Group(tuple(held))
-            held, size = [], 0
-        held.append(part)
-        size += part.span
-        if _is_border(entry.path, part.span):
-            yield Group(tuple(held))
-            held, size = [], 0
-    if end and size + len(end) > GROUP:
-        yield Group(tuple(held))
-        held = []
-    if held or end:
-        yield Group((*held, Part(end)) if end else tuple(held))
 
 
 def _is_border(path: str, span: int) -> bool:

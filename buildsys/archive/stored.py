@@ -29,8 +29,8 @@ def is_squeezed(content: BinaryIO, size: int) -> bool:
     """Tell whether `content` of `size` bytes is not worth compressing. A function of the content alone.
 
     True for gzip, zstd, xz and bzip2 by magic, else if the bytes of three samples (begin, middle, end) are all spread
-    nearly evenly: the sum of squared counts is at most 1/16 above that of an even spread, in whole numbers. The stream
-    is left anywhere.
+    nearly evenly: the sum of squared counts is at most a quarter above that of an even spread, in whole numbers. (Seen:
+    compressed data 1.01 to 1.3 times an even spread, texts and programs 7 times and more.) The stream is left anywhere.
     """
     if read_full(content, 6).startswith(_MAGIC):
         return True
@@ -40,7 +40,7 @@ def is_squeezed(content: BinaryIO, size: int) -> bool:
         content.seek(start)
         sample = read_full(content, _SAMPLE)
         squares = sum(sample.count(value) ** 2 for value in range(256))
-        if squares * 256 * 16 > _SAMPLE * _SAMPLE * 17:
+        if squares * 256 * 4 > _SAMPLE * _SAMPLE * 5:
             return False
     return True
 

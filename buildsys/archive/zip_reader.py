@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -39,8 +40,18 @@ def read_zip(stream: BinaryIO) -> Iterator[ZipItem]:
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
                 yield from _item(archive, info)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ArchiveFault("damaged", f"the zip archive is broken: {error}") from error
+    except ArchiveFault:
+        raise
+    except _broken() as error:
+        raise ArchiveFault("damaged", f"the zip archive is broken: {str(error) or 'cut short'}") from error
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """Return what zipfile raises over damage: its own error, and whatever comes of offsets and sizes that are wrong."""
+    import lzma
+    from zipfile import BadZipFile
+
+    return BadZipFile, NotImplementedError, EOFError, OSError, ValueError, struct.error, zlib.error, lzma.LZMAError
 
 
 def _item(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[ZipItem]:
@@ -78,9 +89,7 @@ class _Checked:
         self._name = name
 
     def read(self, size: int = CHUNK, /) -> bytes:
-        from zipfile import BadZipFile
-
         try:
             return self._content.read(size)
-        except (BadZipFile, EOFError, zlib.error, OSError) as error:
+        except _broken() as error:
             raise ArchiveFault("damaged", f"it is broken: {str(error) or 'cut short'}", self._name) from error

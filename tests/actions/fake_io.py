@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -26,7 +25,8 @@ class Blob(io.BytesIO):
 
 
 class FakeIO:
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "") -> None:
+        self._folder = folder
         self.blobs: dict[Digest, bytes] = {}
         self.inputs: dict[Artifact, Value] = {}
         self.outputs: dict[int, tuple[bytes, bool]] = {}
@@ -120,4 +120,5 @@ class FakeIO:
             return list(pool.map(function, work))
 
     def scratch(self) -> str:
-        return tempfile.mkdtemp()
+        assert self._folder, "give FakeIO a folder to use paths"
+        return self._folder
