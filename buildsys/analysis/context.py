@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from buildsys.adapters.tools import tool_version
@@ -81,6 +82,14 @@ class TargetContext:
     def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
         """Register the action that makes `outputs`."""
         self._registered.append((operation, tuple(outputs), progress))
+
+    def mode(self, text: str, attribute: str = "mode") -> int | None:
+        """Return the file mode that `text` writes in octal; None for the empty text."""
+        if not text:
+            return None
+        if not re.fullmatch("[0-7]{3,4}", text):
+            self.fail("B224", f"'{text}' is no mode", attribute=attribute, hint='write it in octal: "0755"')
+        return int(text, 8)
 
     def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
         """Report an error at an attribute, or at the target."""

@@ -47,7 +47,7 @@ def value(
         if kind == TARGET:
             return targets[0]
         if kind == TARGET_DICT:
-            keys = [key.text for key, _ in node.items] if isinstance(node, Mapping) else []
+            keys = [reader.expand(key.text, key.at) for key, _ in node.items] if isinstance(node, Mapping) else []
             return dict(zip(keys, targets, strict=True))
         if kind == FILE:
             return _single_file(targets[0], attribute.name, node)
@@ -62,7 +62,7 @@ def value(
         return tuple(reader.expand(_text(item), item.at) for item in items)
     if kind == STRING_DICT:
         pairs = node.items if isinstance(node, Mapping) else ()
-        return {key.text: reader.expand(_text(item), item.at) for key, item in pairs}
+        return {reader.expand(key.text, key.at): reader.expand(_text(item), item.at) for key, item in pairs}
     text = _text(node)
     if kind == BOOL:
         return text.lower() == "true"

@@ -97,6 +97,7 @@ class PackageLoader:
                 self._errors.append(UserError("B202", f"{message} in '{rule}' rule", at=name_node.at))
         self._match_globs(found)
         own = Fields(node, "", [key.text for key, _ in node.items], self._errors)
+        own_tags = tuple(text for text, _ in own.strings("tags"))
         own_visibility = tuple(text for text, _ in own.strings("visibility"))
         for row in self._rows(node):
             label = Label(self._name, self._expanded(name, row, name_node.at))
@@ -107,7 +108,7 @@ class PackageLoader:
                 attributes=attributes,
                 deps=tuple(dict.fromkeys(found.labels)),
                 settings=row,
-                tags=(*tags, *(text for text, _ in own.strings("tags"))),
+                tags=tags if node.get("tags") is None else own_tags,
                 visibility=own_visibility or visibility,
             )
             self._add(target)

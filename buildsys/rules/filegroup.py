@@ -24,12 +24,7 @@ class Filegroup(Rule):
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """Pass the files on, with their places."""
-        mode = None
-        if self.mode:
-            try:
-                mode = int(self.mode, 8)
-            except ValueError:
-                ctx.fail("B224", f"'{self.mode}' is no mode", attribute="mode", hint='write it in octal: "0755"')
+        mode = ctx.mode(self.mode)
         entries = []
         for artifact in self.srcs:
             path = artifact.name

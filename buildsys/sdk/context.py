@@ -53,6 +53,10 @@ class Context(Protocol):
         """Register the action that makes `outputs`."""
         ...
 
+    def mode(self, text: str, attribute: str = "mode") -> int | None:
+        """Return the file mode that `text` writes in octal; None for the empty text."""
+        ...
+
     def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
         """Report an error at an attribute (or the target)."""
         ...
