@@ -99,6 +99,12 @@ def _docker_file_version(tables: Tables, get: Get) -> str:
     return at_version(tables.runtimes, "docker_file_version", version).text().format(version=version)
 
 
+def _cri_version(tables: Tables, get: Get) -> str:
+    """Return the version of the runtime that is chosen, else the recommended one."""
+    cri = _cri(get)
+    return get(cri) or recommended(tables, cri, _kubernetes(get)).version
+
+
 def _certs_dir(tables: Tables, get: Get) -> str:
     return tables.runtimes["certs_dir"].rows[0].text(_cri(get))
 
@@ -141,6 +147,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType(
         ),
         "cri.certs_dir": Fact("where the runtime looks for registry certificates: /etc/containerd/certs.d", _certs_dir),
         "docker.file_version": Fact("the version in the name of docker's tarball: 18.06.3-ce", _docker_file_version),
+        "cri.version": Fact("version of the container runtime: 1.7.28", _cri_version),
         "containerd.config_version": _containerd("format of config.toml: 2", lambda c: c.config_version),
         "containerd.pause_table": _containerd("TOML table header that holds the pause image", lambda c: c.pause_table),
         "containerd.pause_key": _containerd("key of the pause image: sandbox_image", lambda c: c.pause_key),
@@ -159,6 +166,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType(
         "recommended.registry": _recommended("registry"),
         "recommended.lvscare": _recommended("lvscare"),
         "recommended.calico": _recommended("calico"),
+        "calico.images": _recommended("calico_images", "calico"),
         "recommended.tigera_operator": _recommended("tigera_operator", "calico"),
         "arch.alt": Fact("the architecture as uname spells it: x86_64", lambda _, get: _arch(get)),
         "arch.multiarch": Fact(
