@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from buildsys.archive import compressors, frames, tar
 from buildsys.archive.stored import is_squeezed
-from buildsys.archive.streams import Chunked, copy
+from buildsys.archive.streams import Chunked, SizeFault, copy
 from buildsys.errors import ActionFailed
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value
 
@@ -75,11 +75,11 @@ class Tarball(BaseOperation):
                 _Emission(io, squeeze).write(recipe)
             else:
                 _write_whole(io, squeeze, recipe)
-        except ValueError as error:
+        except SizeFault as error:
             raise ActionFailed(
                 "B706",
                 f"a blob of '{self.tree.name}' does not have the size its tree states: {error}",
-                hint="the store may be damaged; `buildsys clean --expunge` starts it afresh",
+                hint="the store is damaged; build once more with another --disk_cache",
             ) from error
 
 

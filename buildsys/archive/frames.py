@@ -132,7 +132,7 @@ def walk(tree: Tree) -> list[Entry]:
 
 
 def content(piece: Piece, open_blob: Opener) -> Iterator[bytes]:
-    """Yield the uncompressed bytes of a piece. Raises `ValueError` when a blob does not have the size of its entry."""
+    """Yield the uncompressed bytes of a piece. Raises `SizeFault` when a blob does not have the size of its entry."""
     for data, digest, size in parts(piece):
         if data:
             yield data

@@ -81,10 +81,14 @@ class Section:
             self.read(CHUNK)
 
 
+class SizeFault(ValueError):
+    """A payload that does not have the size that was stated for it."""
+
+
 class Padded:
     """A payload of `size` bytes followed by the zeros that fill its last tar block.
 
-    Raises `ValueError` when the payload is shorter or longer than stated: a tar header has named its size before.
+    Raises `SizeFault` when the payload is shorter or longer than stated: a tar header has named its size before.
     """
 
     def __init__(self, source: Readable, size: int) -> None:
@@ -96,10 +100,10 @@ class Padded:
         if self._left:
             data = self._source.read(min(size, self._left) if size >= 0 else self._left)
             if not data:
-                raise ValueError(f"the payload ends {self._left} bytes early")
+                raise SizeFault(f"the payload ends {self._left} bytes early")
             self._left -= len(data)
             if not self._left and self._source.read(1):
-                raise ValueError("the payload is longer than stated")
+                raise SizeFault("the payload is longer than stated")
             return data
         count = min(size, self._zeros) if size >= 0 else self._zeros
         self._zeros -= count

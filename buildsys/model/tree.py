@@ -111,7 +111,7 @@ class Tree:
         """Read the canonical form back."""
         loads = json.loads
         try:
-            return cls(tuple(Entry(*loads(line)) for line in data.decode().splitlines()))
+            return cls(tuple(Entry(*loads(line)) for line in data.decode().split("\n")[:-1]))
         except (ValueError, TypeError) as error:
             raise InternalError("B901", f"a stored tree cannot be read: {error}") from error
 
