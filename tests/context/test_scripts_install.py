@@ -339,3 +339,21 @@ def test_a_link_and_a_wrong_mode_are_repaired(make_host: HostFactory) -> None:
     run = host.run("docker.sh")
     assert (run.code, run.err, run.calls[-1]) == (0, "", "systemctl restart docker.service")
     assert host.tree() == DOCKER_TREE | {"/usr/bin/runc.real": "0755"}
+
+
+def test_a_name_that_is_part_of_another_one_is_not_taken_for_ours(make_host: HostFactory) -> None:
+    host = make_host("docker")
+    host.run("init-kube.sh")
+    (host.rootfs / "bin/kube").write_text("a tool of this rootfs")
+    host.write("/usr/bin/kube", "a tool of somebody else")
+    assert host.run("init-kube.sh").out.startswith("init-kube.sh: /usr/bin/kube was here before and is kept\n")
+    assert host.read("/usr/bin/kube") == "a tool of somebody else"
+
+
+def test_a_new_program_reloads_no_unit(make_host: HostFactory) -> None:
+    host = make_host("docker")
+    host.run("init-kube.sh")
+    host.write("/usr/bin/crictl", "an older one of ours")
+    run = host.run("init-kube.sh")
+    assert host.read("/usr/bin/crictl") == (host.rootfs / "bin/crictl").read_text()
+    assert "systemctl daemon-reload" not in run.calls

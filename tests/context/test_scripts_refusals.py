@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,27 @@ def test_an_archive_without_the_programs_is_refused(make_host: HostFactory) -> N
     run = host.run("docker.sh")
     assert (run.code, run.calls, host.tree()) == (1, [], {})
     assert run.err == "docker.sh: error: cri/docker.tar.gz of the rootfs holds no docker/dockerd\n"
+
+
+@pytest.mark.parametrize("name", ["../evil", "docker/../../evil", "/usr/bin/evil"])
+def test_an_archive_that_points_outside_is_refused(make_host: HostFactory, name: str) -> None:
+    host = make_host("docker")
+    members = ["docker/dockerd", "docker/docker", "docker/containerd", "docker/runc", name]
+    with tarfile.open(host.rootfs / "cri/docker.tar.gz", "w:gz") as archive:
+        for member in members:
+            archive.addfile(tarfile.TarInfo(member))
+    run = host.run("docker.sh")
+    assert (run.code, run.calls, host.tree()) == (1, [], {})
+    assert run.err == "docker.sh: error: cri/docker.tar.gz of the rootfs has members outside of its root\n"
+
+
+def test_a_dangling_link_is_not_ours_either(make_host: HostFactory) -> None:
+    host = make_host("docker")
+    (host.root / "usr/bin").mkdir(parents=True)
+    (host.root / "usr/bin/runc").symlink_to("nowhere")
+    run = host.run("docker.sh")
+    assert (run.code, run.calls) == (1, [])
+    assert "not from this rootfs: /usr/bin/runc; " in run.err
 
 
 def test_what_is_not_ours_is_not_replaced(make_host: HostFactory) -> None:

@@ -76,11 +76,13 @@ def test_a_change_replaces_the_container(make_host: HostFactory) -> None:
     host.run("init-registry.sh", *arguments(host))
     labels = []
     call = ""
-    for change in ("port", "domain", "certificate", "password", "config", "stopped"):
+    for change in ("port", "domain", "certificate", "password", "other password", "config", "stopped"):
         if change == "certificate":
             (host.rootfs / "certs/reg.example.com.crt").write_text("renewed")
         if change == "password":
             (host.rootfs / "etc/registry_htpasswd").write_text("user:hash")
+        if change == "other password":
+            (host.rootfs / "etc/registry_htpasswd").write_text("user:other")
         if change == "config":
             (host.rootfs / "etc/registry_config.yml").write_text("version: 0.1\n")
         if change == "stopped":
@@ -93,7 +95,7 @@ def test_a_change_replaces_the_container(make_host: HostFactory) -> None:
         assert not [call for call in run.calls if " load " in call]
         call = run.calls[3]
         labels.append(host.read("/etc/sealerio/rootfs/registry"))
-    assert len(set(labels)) == 5
+    assert len(set(labels)) == 6
     assert options(call)[-4:] == [
         "v ROOTFS/etc/registry_htpasswd:/htpasswd:ro",
         "e REGISTRY_AUTH=htpasswd",
