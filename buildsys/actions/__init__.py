@@ -1,1 +1,1 @@
-"""Operations: one module per kind of action, parameters and `execute`."""
+"""The operations: one file each, parameters and `execute`."""

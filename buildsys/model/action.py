@@ -8,7 +8,7 @@ disagree with the key.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from buildsys.model.digest import Digest, digest_bytes
@@ -27,14 +27,14 @@ R = TypeVar("R")
 class Artifact(NamedTuple):
     """A file or tree by name: a source file (`target` is empty) or an output of a configured target's action.
 
-    `name` is relative to the package and is also where a layer places the file by default; `config` tells the outputs
-    of one target under several configurations apart.
+    `name` is relative to the package and is also where a layer places the file by default; `variant` tells the outputs
+    of one target under several configurations apart, within one graph.
     """
 
     package: str
     name: str
     target: str = ""
-    config: str = ""
+    variant: str = ""
 
     @property
     def is_source(self) -> bool:
@@ -67,10 +67,22 @@ class Writer(Protocol):
     def write(self, data: bytes | bytearray | memoryview, /) -> int: ...
 
 
+class Fetching(NamedTuple):
+    """How this machine fetches: folders to look into first, attempts for each address, a factor on all timeouts.
+
+    None of it can change the bytes, which are pinned.
+    """
+
+    distdirs: tuple[str, ...] = ()
+    attempts: int = 5
+    timeout_scale: float = 1.0
+    backoff_seconds: float = 0.5
+
+
 class ActionIO(Protocol):
     """All that an operation may touch: its declared inputs, its outputs by index, and scratch space.
 
-    `recall` and `remember` keep by-products (a compressed frame of a payload) in the store under a key that names
+    `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep by-products (a compressed frame of a payload) in the store under a key that names
     everything that shapes their bytes; `map` applies a function that releases the GIL to many items, in parallel.
     """
 
@@ -90,13 +102,23 @@ class ActionIO(Protocol):
     def remember(self, key: str, value: Value) -> None: ...
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]: ...
     def scratch(self) -> str: ...
+    def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool: ...
+    def pause(self, seconds: float) -> None: ...
+    def transferred(self, what: str, received: int, total: int | None) -> None: ...
+    @property
+    def fetching(self) -> Fetching: ...
 
 
 class BlobWriter(Writer, Protocol):
-    """A blob of a tree that is being written; `digest` and `size` are set once its context has ended."""
+    """A blob of a tree that is being written; `digest` and `size` are set once its context has ended.
+
+    An exception inside the context drops what was written; `hexdigest` tells the digest so far.
+    """
 
     digest: Digest
     size: int
+
+    def hexdigest(self) -> Digest: ...
 
 
 @runtime_checkable
@@ -189,8 +211,13 @@ def make_action(
 
 
 def operation_fields(operation: Operation) -> tuple[str, ...]:
-    """Return the names of the fields of an operation, all of which take part in its key."""
-    return tuple(f.name for f in fields(operation))  # type: ignore[arg-type]
+    """Return the names of the fields of an operation that take part in its key: all that are not marked exempt."""
+    return tuple(f.name for f in fields(operation) if "exempt" not in f.metadata)  # type: ignore[arg-type]
+
+
+def exempt(reason: str, default: Any = MISSING) -> Any:
+    """Declare a field of an operation that cannot change its bytes, and say why."""
+    return field(default=default, metadata={"exempt": reason})
 
 
 def action_key(descriptor: str) -> Digest:

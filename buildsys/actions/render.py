@@ -1,0 +1,76 @@
+"""Render: a Jinja2 template and its variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from buildsys.errors import ActionFailed, Location, did_you_mean
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render(BaseOperation):
+    """`template` with `variables` substituted; the output is executable when the template is.
+
+    Fails with B401 (syntax), B402 (undefined variable), B403 (a variable that the template does not use), B404 (other).
+    """
+
+    MNEMONIC: ClassVar[str] = "Render"
+    VERSION: ClassVar[int] = 1
+
+    template: Artifact
+    variables: tuple[tuple[str, str], ...] = ()
+    shown: str = exempt("the path of the template as messages show it", default="")
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The library that renders."""
+        return ("jinja2",)
+
+    def execute(self, io: ActionIO) -> None:
+        """Render into the one output."""
+        from buildsys.adapters import jinja
+
+        shown = self.shown or self.template.path
+        try:
+            text = io.read(self.template).decode()
+        except UnicodeDecodeError as error:
+            raise ActionFailed(
+                "B404", f"{shown} is not UTF-8 text: {error.reason}", at=Location(shown, 1), hint="save it as UTF-8"
+            ) from error
+        given = dict(self.variables)
+        try:
+            rendered = jinja.render(text, given)
+        except jinja.TemplateFault as fault:
+            raise self._failure(fault, text, shown) from fault
+        if unused := sorted(set(given) - rendered.used):
+            raise ActionFailed(
+                "B403",
+                f"the template {shown} does not use {_names(unused)}",
+                at=Location(shown, 1),
+                hint=f"remove {_names(unused)} from its `vars`: what is not used should not cause a rebuild",
+            )
+        io.write(rendered.text.encode(), executable=io.value(self.template).executable)
+
+    def _failure(self, fault: object, text: str, shown: str) -> ActionFailed:
+        from buildsys.adapters.jinja import TemplateFault
+
+        assert isinstance(fault, TemplateFault)  # noqa: S101 - the caller caught one; imported lazily
+        line = text.splitlines()[fault.line - 1] if 0 < fault.line <= text.count("\n") + 1 and text else ""
+        column, width = 1, max(1, len(line))
+        if fault.name and fault.name in line:
+            column, width = line.index(fault.name) + 1, len(fault.name)
+        at = Location(shown, fault.line, column, width)
+        if fault.kind == "syntax":
+            hint = "a brace for the file itself is written {{ '{{' }}"
+            return ActionFailed("B401", f"template syntax: {fault.message}", at=at, hint=hint)
+        if fault.kind == "undefined":
+            known = [name for name, _ in self.variables]
+            hint = did_you_mean(fault.name, known) or f'add `{fault.name or "it"}: "..."` to the `vars` of the target'
+            return ActionFailed("B402", f"template variable: {fault.message}", at=at, hint=hint)
+        return ActionFailed("B404", f"template: {fault.message}", at=at, hint="mend the expression")
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

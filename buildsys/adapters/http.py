@@ -1,0 +1,127 @@
+"""HTTP through `requests`: one streamed GET, with its faults sorted into those worth another try and those not."""
+
+from __future__ import annotations
+
+import email.utils
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from buildsys.model.digest import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 30.0
+"""How long a server may stay silent; a slow but steady download is never cut."""
+
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Status codes that say "later" (RFC 9110 section 15, RFC 6585, RFC 8470)."""
+
+
+class HttpFault(Exception):
+    """A request failed; `transient` tells whether trying again may help, `retry_after` how long the server asks for."""
+
+    def __init__(self, message: str, *, transient: bool, status: int = 0, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.transient = transient
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Response(NamedTuple):
+    """The body of a GET from byte `offset` on; `total` is the size of the whole file where the server said it."""
+
+    chunks: Iterator[bytes]
+    offset: int
+    total: int | None
+    etag: str
+
+
+@contextmanager
+def get(url: str, *, offset: int = 0, etag: str = "", timeout_scale: float = 1.0) -> Iterator[Response]:
+    """GET `url`, from `offset` on if the server still has the file named by `etag` (RFC 9110 section 13.1.5).
+
+    Knows http, https and file. Raises `HttpFault`.
+    """
+    if url.startswith("file:"):
+        with _local(url) as response:
+            yield response
+        return
+    import requests
+
+    headers = {"Accept-Encoding": "identity", "User-Agent": "buildsys"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+        if etag:
+            headers["If-Range"] = etag
+    timeout = (CONNECT_SECONDS * timeout_scale, IDLE_SECONDS * timeout_scale)
+    with requests.Session() as session:
+        session.trust_env = False  # no ~/.netrc: a login never leaves without being asked for
+        session.proxies.update(requests.utils.get_environ_proxies(url))
+        try:
+            with session.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+                if answer.status_code not in {200, 206}:
+                    raise _refusal(answer.status_code, answer.reason or "", answer.headers.get("Retry-After", ""))
+                start = offset if answer.status_code == 206 else 0
+                length = answer.headers.get("Content-Length", "")
+                total = start + int(length) if length.isdigit() else None
+                yield Response(_chunks(answer), start, total, answer.headers.get("ETag", ""))
+        except requests.exceptions.SSLError as error:
+            raise HttpFault(f"the certificate cannot be trusted: {_short(error)}", transient=False) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise HttpFault(f"unreachable: {_short(error)}", transient=True) from error
+        except requests.RequestException as error:
+            raise HttpFault(_short(error), transient=False) from error
+
+
+def _chunks(answer: object) -> Iterator[bytes]:
+    """Yield the body; a connection that breaks ends it, and the reader sees that bytes are missing."""
+    from urllib3.exceptions import HTTPError
+
+    raw = answer.raw  # type: ignore[attr-defined] # a requests.Response; its raw body skips content decoding
+    while True:
+        try:
+            chunk: bytes = raw.read(CHUNK, decode_content=False)
+        except (HTTPError, OSError):
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+@contextmanager
+def _local(url: str) -> Iterator[Response]:
+    path = unquote(urlsplit(url).path)
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            total = os.fstat(stream.fileno()).st_size
+            yield Response(iter(lambda: stream.read(CHUNK), b""), 0, total, "")
+    except FileNotFoundError as error:
+        raise HttpFault(f"no such file: {path}", transient=False, status=404) from error
+    except OSError as error:
+        raise HttpFault(f"{path}: {error.strerror}", transient=False) from error
+
+
+def _refusal(status: int, reason: str, retry_after: str) -> HttpFault:
+    seconds = 0.0
+    if retry_after.isdigit():
+        seconds = float(retry_after)
+    elif retry_after:
+        try:
+            seconds = max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+        except ValueError:
+            seconds = 0.0
+    message = f"the server answered {status} {reason}".rstrip()
+    return HttpFault(message, transient=status in _TRANSIENT, status=status, retry_after=min(seconds, 120.0))
+
+
+def _short(error: Exception) -> str:
+    """Return the innermost reason of a chain of library exceptions, without addresses of objects."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    text = str(reason if reason is not None else error)
+    return text.partition(">: ")[2] or text

@@ -1,0 +1,243 @@
+"""The analyser: configured targets and their actions, each target once for all configurations that agree on what it reads.
+
+Targets are analysed depth first over generators, so that chains of any length need no deep stack; a cycle is reported
+with its whole path, and every target that can be analysed is, so that all errors come in one go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from buildsys.analysis import values
+from buildsys.analysis.configuration import Configuration, Reader, violated
+from buildsys.analysis.context import TargetContext
+from buildsys.analysis.selects import Selector
+from buildsys.errors import BuildError, BuildErrors, Location, UserError
+from buildsys.model.action import Artifact
+from buildsys.model.graph import ActionGraph
+from buildsys.model.label import Label
+from buildsys.model.parameter import BOOL, CHOICE
+from buildsys.model.provider import ConfiguredTarget, DefaultInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Mapping
+
+    from buildsys.kubernetes.tables import Tables
+    from buildsys.model.digest import Digest
+    from buildsys.model.document import Node
+    from buildsys.model.target import Package, Target, Workspace
+    from buildsys.sdk.rule import RuleSet
+
+Request: TypeAlias = tuple[Label, Configuration]
+Reads: TypeAlias = "dict[str, str | None]"
+
+
+class Inputs(NamedTuple):
+    """All that analysis depends on."""
+
+    workspace: Workspace
+    packages: Mapping[str, Package]
+    rules: RuleSet
+    tables: Tables
+    pins: Callable[[str, str, str], Digest | None]
+
+
+class Analyser:
+    """Analyses targets on demand; `graph` holds the actions of all of them, `errors` what was wrong."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._known: dict[Label, list[tuple[Reads, ConfiguredTarget | None]]] = {}
+        self.graph = ActionGraph()
+        self.errors: list[BuildError] = []
+        self.targets: list[ConfiguredTarget] = []
+        """Every configured target, each after those it depends on."""
+
+    def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
+        """Return the configured target, or None when it cannot be analysed; `errors` then says why."""
+        stack: dict[Label, Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]] = {}
+        answer: ConfiguredTarget | None = None
+        pending: Request | None = (label, configuration)
+        while pending is not None or stack:
+            if pending is not None:
+                request, pending = pending, None
+                known, answer = self._recall(*request)
+                if not known and request[0] in stack:
+                    self._report_cycle(request[0], list(stack))
+                elif not known:
+                    stack[request[0]] = self._work(*request)
+            if stack:
+                try:
+                    pending = next(reversed(stack.values())).send(answer)
+                except StopIteration as stop:
+                    stack.popitem()
+                    answer = stop.value
+        return answer
+
+    def _recall(self, label: Label, configuration: Configuration) -> tuple[bool, ConfiguredTarget | None]:
+        for reads, target in self._known.get(label, ()):
+            if all(configuration.explicit(name) == value for name, value in reads.items()):
+                return True, target
+        return False, None
+
+    def _work(
+        self, label: Label, configuration: Configuration
+    ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
+        """Analyse one target; yields the dependencies it needs and is sent what became of them."""
+        target = self._find(label)
+        if target is None:
+            source = Artifact(label.package, label.name)
+            return self._remember(
+                ConfiguredTarget(label, "source file", "", (DefaultInfo((source,)),), Location("", 0)), {}
+            )
+        inner = configuration.with_settings(target.settings)
+        reader = Reader(inner, target.at)
+        try:
+            nodes, wanted = self._attributes(target, reader)
+        except (BuildError, BuildErrors) as error:
+            return self._fail(label, reader, target, error)
+        found: dict[Label, ConfiguredTarget] = {}
+        for dependency in wanted:
+            answer = yield (dependency, inner)
+            if answer is not None:
+                found[dependency] = answer
+                reader.reads.update(answer.reads or {})
+        try:
+            self._check_visibility(target, found.values())
+            if len(found) < len(wanted):
+                return self._fail(label, reader, target, None)
+            return self._configured(target, reader, nodes, found)
+        except (BuildError, BuildErrors) as error:
+            return self._fail(label, reader, target, error)
+
+    def _attributes(self, target: Target, reader: Reader) -> tuple[dict[str, Node], list[Label]]:
+        """Resolve the selects of a target; return its attributes and the labels in them."""
+        selector = Selector(reader, target.label.package, self._inputs.workspace.parameters, self._find)
+        schema = self._inputs.rules.schema(target.rule)
+        package = self._inputs.packages[target.label.package]
+        nodes: dict[str, Node] = {}
+        wanted: dict[Label, None] = {}
+        errors: list[BuildError] = []
+        for name, node in target.attributes.items():
+            try:
+                resolved = selector.resolve(node, name)
+                if resolved is not None:
+                    nodes[name] = resolved
+                    wanted.update(
+                        dict.fromkeys(values.labels(resolved, schema[name], target.label.package, package.globs))
+                    )
+            except BuildError as error:
+                error.message = f"{target.label}: {error.message}"
+                errors.append(error)
+        if errors:
+            raise BuildErrors(errors)
+        return nodes, list(wanted)
+
+    def _configured(
+        self, target: Target, reader: Reader, nodes: Mapping[str, Node], found: Mapping[Label, ConfiguredTarget]
+    ) -> ConfiguredTarget:
+        inputs, label = self._inputs, target.label
+        package = inputs.packages[label.package]
+        arguments: dict[str, Any] = {}
+        errors: list[BuildError] = []
+        for name, attribute in inputs.rules.schema(target.rule).items():
+            try:
+                if name not in nodes:
+                    arguments[name] = values.default(attribute, reader, target.at)
+                    continue
+                arguments[name] = values.value(
+                    nodes[name], attribute, reader, label.package, package.globs, found.__getitem__
+                )
+            except BuildError as error:
+                errors.append(error)
+        if errors:
+            raise BuildErrors(errors)
+        variant = str(len(self._known.get(label, ())) or "")
+        digests = inputs.rules.module_digests
+        context = TargetContext(target, reader, inputs.tables, inputs.pins, digests, inputs.workspace, variant)
+        rule = inputs.rules.find(target.rule)(**arguments)
+        providers = rule.analyse(context)
+        if broken := violated(
+            [c for c in inputs.workspace.constraints if all(name in reader.reads for name, _ in c.forbid.terms)], reader
+        ):
+            raise BuildErrors(broken)
+        outer = _outer_reads(reader, target)
+        config = _config_text(reader.reads)
+        for action in context.actions(self._identity(reader.reads)):
+            self.graph.add(action)
+        deps = tuple((dependency, configured.config) for dependency, configured in found.items())
+        return self._remember(
+            ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer
+        )
+
+    def _identity(self, reads: Reads) -> str:
+        """Return what tells an action apart from build to build: its choices, but not its versions, which may change."""
+        parameters = self._inputs.workspace.parameters
+        return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
+
+    def _remember(self, target: ConfiguredTarget, reads: Reads) -> ConfiguredTarget:
+        self._known.setdefault(target.label, []).append((reads, target))
+        self.targets.append(target)
+        return target
+
+    def _fail(
+        self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None
+    ) -> None:
+        if isinstance(error, BuildErrors):
+            self.errors.extend(error.errors)
+        elif error is not None:
+            self.errors.append(error)
+        self._known.setdefault(label, []).append((_outer_reads(reader, target), None))
+
+    def _find(self, label: Label) -> Target | None:
+        package = self._inputs.packages.get(label.package)
+        return package.targets.get(label.name) if package else None
+
+    def _check_visibility(self, target: Target, found: Iterable[ConfiguredTarget]) -> None:
+        for dependency in found:
+            declared = self._find(dependency.label)
+            if declared is not None and not _visible(declared, target.label.package):
+                raise UserError(
+                    "B222",
+                    f"in {target.rule} rule {target.label}: target '{dependency.label}' is not visible from target"
+                    f" '{target.label}'",
+                    at=target.at,
+                    hint="check the visibility declaration of the former target if you think the dependency is legitimate",
+                )
+
+    def _report_cycle(self, label: Label, path: list[Label]) -> None:
+        members = path[path.index(label) :]
+        target = self._find(label)
+        lines = [f".-> {members[0]}"]
+        lines += [f"|   {member}" for member in members[1:]]
+        lines += [f"`-- {label}"]
+        self.errors.append(
+            UserError(
+                "B301",
+                f"in {target.rule if target else 'a'} rule {label}: cycle in dependency graph:\n" + "\n".join(lines),
+                at=target.at if target else None,
+                hint="remove one of these dependencies",
+            )
+        )
+
+
+def _outer_reads(reader: Reader, target: Target) -> Reads:
+    """Return what a target reads of the configuration it is asked for under: its matrix row decides the rest."""
+    fixed = {name for name, _ in target.settings}
+    return {name: value for name, value in reader.reads.items() if name not in fixed}
+
+
+def _config_text(reads: Reads) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(reads.items()) if value is not None)
+
+
+def _visible(target: Target, package: str) -> bool:
+    if target.label.package == package or not target.visibility:
+        return True
+    for pattern in target.visibility:
+        place, _, name = pattern.removeprefix("//").partition(":")
+        if pattern == "//visibility:public" or (name == "__pkg__" and place == package):
+            return True
+        if name == "__subpackages__" and (place in {"", package} or package.startswith(place + "/")):
+            return True
+    return False

@@ -1,0 +1,117 @@
+"""The context that a rule's `analyse` is given: implements `sdk.Context` for one target and configuration."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn
+
+from buildsys.adapters.tools import tool_version
+from buildsys.errors import Location, UserError
+from buildsys.model.action import Artifact, make_action
+from buildsys.model.tree import path_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from buildsys.analysis.configuration import Reader
+    from buildsys.kubernetes.tables import Tables
+    from buildsys.model.action import Action, Operation
+    from buildsys.model.digest import Digest
+    from buildsys.model.label import Label
+    from buildsys.model.target import Target, Workspace
+
+class TargetContext:
+    """One target under one configuration."""
+
+    def __init__(
+        self,
+        target: Target,
+        reader: Reader,
+        tables: Tables,
+        pins: Callable[[str, str, str], Digest | None],
+        module_digests: Mapping[str, str],
+        workspace: Workspace,
+        variant: str,
+    ) -> None:
+        self.label: Label = target.label
+        self.tables = tables
+        self._registered: list[tuple[Operation, tuple[Artifact, ...], str]] = []
+        self.lockfile = workspace.lockfile
+        self._packages = workspace.packages
+        self._variant = variant
+        self._target = target
+        self._reader = reader
+        self._pins = pins
+        self._module_digests = module_digests
+        self._declared: set[str] = set()
+
+    def at(self, attribute: str = "") -> Location:
+        """Return the place of an attribute's value, or of the target."""
+        node = self._target.attributes.get(attribute)
+        return node.at if node is not None else self._target.at
+
+    def param(self, name: str) -> str:
+        """Return the value of a parameter."""
+        return self._reader.param(name)
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether the workspace declares a parameter."""
+        return self._reader.has(name)
+
+    def expand(self, text: str, attribute: str = "") -> str:
+        """Replace `{name}` by parameters and facts."""
+        return self._reader.expand(text, self.at(attribute))
+
+    def pin(self, name: str, version: str, arch: str) -> Digest | None:
+        """Return the locked digest of an external file."""
+        return self._pins(name, version, arch)
+
+    def shown(self, artifact: Artifact) -> str:
+        """Return the path of an artifact as messages show it."""
+        return f"{self._packages}/{artifact.path}" if artifact.is_source and self._packages != "." else artifact.path
+
+    def declare(self, name: str) -> Artifact:
+        """Name an output of this target."""
+        if fault := path_fault(name):
+            self.fail("B221", f"invalid output: {fault}", hint="outputs are relative to the package and stay below it")
+        if name in self._declared:
+            self.fail("B221", f"the output '{name}' is declared twice", hint="give each output a name of its own")
+        self._declared.add(name)
+        return Artifact(self.label.package, name, self.label.name, self._variant)
+
+    def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
+        """Register the action that makes `outputs`."""
+        self._registered.append((operation, tuple(outputs), progress))
+
+    def mode(self, text: str, attribute: str = "mode") -> int | None:
+        """Return the file mode that `text` writes in octal; None for the empty text."""
+        if not text:
+            return None
+        if not re.fullmatch("[0-7]{3,4}", text):
+            self.fail("B224", f"'{text}' is no mode", attribute=attribute, hint='write it in octal: "0755"')
+        return int(text, 8)
+
+    def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
+        """Report an error at an attribute, or at the target."""
+        raise UserError(code, f"{self.label}: {message}", at=self.at(attribute), hint=hint)
+
+    def actions(self, config: str) -> list[Action]:
+        """Return the actions registered; `config` is the text of the parameters that the target read."""
+        return [
+            make_action(
+                operation,
+                outputs,
+                owner=self.label,
+                config=config,
+                progress=progress or f"{operation.MNEMONIC} {outputs[0].path}",
+                tools=self._tools(operation),
+            )
+            for operation, outputs, progress in self._registered
+        ]
+
+    def _tools(self, operation: Operation) -> dict[str, str]:
+        tools = {name: tool_version(name) for name in operation.tools}
+        module = type(operation).__module__
+        if module in self._module_digests:
+            tools[module] = self._module_digests[module]
+        return tools

@@ -1,0 +1,168 @@
+"""rc files: options by default and by `--config=NAME`, in Bazel's order and syntax.
+
+Files: /etc/buildsys.buildsysrc, .buildsysrc of the workspace, ~/.buildsysrc, those in $BUILDSYSRC (comma-separated), those
+of --buildsysrc. Lines: `startup|always|common|COMMAND[:CONFIG] OPTION...`, `import FILE`, `try-import FILE`; quoting as in
+the shell, `#` comments, a backslash at the end joins lines. Later lines win; the command line beats all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import NamedTuple
+
+from buildsys.cli.options import BUILDING, is_known
+from buildsys.errors import Location, UsageError, did_you_mean
+
+COMMANDS = (
+    "build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "clean", "help", "version", "shutdown",
+)  # fmt: skip
+
+
+class Line(NamedTuple):
+    """One line of an rc file: the command (or startup, always, common) it is for, its configuration, its options."""
+
+    command: str
+    config: str
+    options: tuple[str, ...]
+    at: Location
+
+
+def rc_files(root: str | None, startup: dict[str, object], environ: dict[str, str]) -> list[str]:
+    """Return the rc files that there are or could be, in the order in which they are read."""
+    if startup["ignore_all_rc_files"]:
+        return []
+    found: list[str] = []
+    if startup["system_rc"]:
+        found.append("/etc/buildsys.buildsysrc")
+    if root is not None and startup["workspace_rc"]:
+        found.append(os.path.join(root, ".buildsysrc"))
+    if startup["home_rc"] and environ.get("HOME"):
+        found.append(os.path.join(environ["HOME"], ".buildsysrc"))
+    found += [path for path in environ.get("BUILDSYSRC", "").split(",") if path]
+    given = startup["buildsysrc"]
+    for path in given if isinstance(given, tuple) else ():
+        if path == "/dev/null":
+            break
+        if not os.path.exists(path):
+            raise UsageError("B012", f"cannot read the rc file {path}", hint="check --buildsysrc")
+        found.append(str(path))
+    return list(dict.fromkeys(os.path.abspath(path) for path in found))
+
+
+def read_rc(paths: list[str], root: str | None) -> tuple[list[Line], list[str]]:
+    """Return the lines of all rc files, and every file that was read or looked for."""
+    lines: list[Line] = []
+    seen: list[str] = []
+    for path in paths:
+        _read(path, root, lines, seen, ())
+    return lines, seen
+
+
+def options_from_rc(lines: list[Line], command: str, tokens: list[str]) -> list[str]:
+    """Return the options for a command that rc files give, then `tokens` with each --config expanded in its place.
+
+    Raises `UsageError` B013 for a configuration that no file defines, or that contains itself.
+    """
+    given: list[str] = []
+    for section in _sections(command):
+        for line in lines:
+            if line.command == section and not line.config:
+                given += _usable(line, command)
+    return _expand([*given, *tokens], lines, command, ())
+
+
+def _expand(tokens: list[str], lines: list[Line], command: str, within: tuple[str, ...]) -> list[str]:
+    result: list[str] = []
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        position += 1
+        if token == "--":
+            return [*result, *tokens[position - 1 :]]
+        name = token.removeprefix("--config=") if token.startswith("--config=") else ""
+        if token == "--config" and position < len(tokens):
+            name = tokens[position]
+            position += 1
+        if not name:
+            result.append(token)
+            continue
+        if name in within:
+            raise UsageError("B013", f"the configuration '{name}' contains itself: {' -> '.join((*within, name))}")
+        defined = [line for line in lines if line.config == name]
+        if not defined:
+            hint = did_you_mean(name, {line.config for line in lines if line.config})
+            known = ", ".join(sorted({line.config for line in lines if line.config}))
+            hint = hint or (f"the configurations are {known}" if known else "define it in .buildsysrc: build:NAME --option")
+            raise UsageError("B013", f"Config value '{name}' is not defined in any .rc file", hint=hint)
+        for section in _sections(command):
+            for line in defined:
+                if line.command == section:
+                    result += _expand(_usable(line, command), lines, command, (*within, name))
+    return result
+
+
+def _sections(command: str) -> tuple[str, ...]:
+    """Return the sections that a command takes its options from, the general ones first."""
+    inherited = ("build",) if command in BUILDING and command != "build" else ()
+    return ("always", "common", *inherited, command)
+
+
+def _usable(line: Line, command: str) -> list[str]:
+    """Return the options of a line; one that only other commands know is left out where the section is a general one."""
+    if line.command == command:
+        return list(line.options)
+    usable: list[str] = []
+    keep = True
+    for token in line.options:
+        if token.startswith("-"):
+            keep = is_known(token, command)
+            if not keep and not any(is_known(token, other) for other in COMMANDS):
+                raise UsageError("B010", f"Unrecognized option: {token}", at=line.at, hint="mend the rc file")
+        if keep:
+            usable.append(token)
+    return usable
+
+
+def _read(path: str, root: str | None, lines: list[Line], seen: list[str], within: tuple[str, ...]) -> None:
+    seen.append(path)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text = stream.read()
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("B012", f"cannot read the rc file {path}: {error}") from error
+    shown = os.path.relpath(path, root) if root and path.startswith(root + os.sep) else path
+    pending, first = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        first = first or number
+        if raw.endswith("\\"):
+            pending += raw[:-1]
+            continue
+        at = Location(shown, first)
+        try:
+            words = shlex.split(pending + raw, comments=True)
+        except ValueError as error:
+            raise UsageError("B012", f"{error}", at=at, hint="close the quotation") from error
+        pending, first = "", 0
+        if words:
+            _line(words, at, root, lines, seen, (*within, path))
+
+
+def _line(
+    words: list[str], at: Location, root: str | None, lines: list[Line], seen: list[str], within: tuple[str, ...]
+) -> None:
+    if words[0] in {"import", "try-import"}:
+        target = os.path.abspath(" ".join(words[1:]).replace("%workspace%", root or ""))
+        if target in within:
+            raise UsageError("B012", f"rc files import each other: {target}", at=at)
+        if words[0] == "import" and not os.path.exists(target):
+            raise UsageError("B012", f"cannot read the rc file {target}", at=at, hint="or write try-import")
+        _read(target, root, lines, seen, within)
+        return
+    command, _, config = words[0].partition(":")
+    if command not in {*COMMANDS, "startup", "always", "common"}:
+        hint = did_you_mean(command, [*COMMANDS, "startup", "always", "common"])
+        raise UsageError("B012", f"'{command}' is no command", at=at, hint=hint)
+    lines.append(Line(command, config, tuple(words[1:]), at))

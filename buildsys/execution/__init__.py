@@ -1,0 +1,1 @@
+"""The execution phase: from actions to values and files."""

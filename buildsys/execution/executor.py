@@ -1,0 +1,361 @@
+"""The executor: runs the actions whose keys have no result yet, in dependency order, several at a time.
+
+One coordinating thread owns all state; workers run operations and report through a queue. An action goes through
+
+    waiting -> examined (its inputs have values, so it has a key) -> hit | running -> done | failed | skipped
+
+A hit gives values, not bytes. When an action that runs needs a blob that is not in the store (any more), the action
+that makes it runs first, and so does the one that made *its* inputs, as far down as needed: a lost blob heals itself.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from buildsys.errors import ActionFailed, BuildError, BuildErrors, InternalError, Interrupted
+from buildsys.execution.action_io import BuildIO, Stopped
+from buildsys.execution.makers import Makers
+from buildsys.model.action import Action, ActionResult, Artifact, Fetching, Value, action_key
+from buildsys.store.cas import BlobMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from buildsys.execution.outputs import Outputs
+    from buildsys.execution.sources import Sources
+    from buildsys.model.digest import Digest
+    from buildsys.model.events import Events
+    from buildsys.model.graph import ActionGraph
+    from buildsys.store.local import LocalStore
+
+FLUSH_SECONDS = 2.0
+"""How much work a kill can cost: results are made durable this often."""
+
+NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run: worker counts, and whether to go on after a failure."""
+
+    jobs: int
+    downloads: int = 8
+    keep_going: bool = False
+    fetching: Fetching = Fetching()
+
+
+@dataclass(slots=True)
+class Ran:
+    """An action that ran: its key and how long it took."""
+
+    action: Action
+    key: Digest
+    seconds: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the actions: the values made, what ran, how many were answered from the cache, what failed."""
+
+    values: dict[Artifact, Value] = field(default_factory=dict)
+    keys: dict[int, tuple[Action, Digest]] = field(default_factory=dict)
+    ran: list[Ran] = field(default_factory=list)
+    hits: int = 0
+    errors: list[BuildError] = field(default_factory=list)
+    failed: set[Artifact] = field(default_factory=set)
+
+
+class Executor:
+    """Runs one request's actions."""
+
+    def __init__(
+        self,
+        graph: ActionGraph,
+        store: LocalStore,
+        sources: Sources,
+        outputs: Outputs,
+        options: Options,
+        events: Events,
+    ) -> None:
+        self._graph = graph
+        self._store = store
+        self._sources = sources
+        self._outputs = outputs
+        self._options = options
+        self._events = events
+        self._stop = threading.Event()
+        self._done: queue.SimpleQueue[tuple[Action, Digest, str, ActionResult | BaseException, float]] = (
+            queue.SimpleQueue()
+        )
+        self._outcome = Outcome()
+        self._ready: deque[Action] = deque()
+        self._waits: dict[int, int] = {}
+        self._dependents: dict[int, list[Action]] = {}
+        self._running: dict[Digest, list[Action]] = {}
+        self._forced: set[int] = set()
+        self._blocked: dict[int, list[Action]] = {}
+        self._direct: dict[Artifact, str] = {}
+        self._makers = Makers(store.blobs, self._outcome.values)
+        self._flushed = time.monotonic()
+
+    def run(self, wanted: Mapping[Artifact, str]) -> Outcome:
+        """Make the artifacts `wanted`, each to stand at a path of the output folder, and put them there.
+
+        Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once everything that ran has
+        stopped and nothing half-written is left.
+        """
+        order = self._graph.closure(wanted)
+        self._plan(order, wanted)
+        with (
+            ThreadPoolExecutor(self._options.jobs, "action") as workers,
+            ThreadPoolExecutor(self._options.downloads, "download") as network,
+            ThreadPoolExecutor(self._options.jobs, "helper") as helpers,
+        ):
+            self._workers, self._network, self._helpers = workers, network, helpers
+            try:
+                self._loop()
+                self._deliver(wanted)
+            except KeyboardInterrupt as error:
+                self._stop.set()
+                workers.shutdown(cancel_futures=True)
+                network.shutdown(cancel_futures=True)
+                raise Interrupted("B801", "build interrupted", hint="run it again: what was finished is kept") from error
+            finally:
+                self._stop.set()
+                self._store.flush()
+        return self._outcome
+
+    def _plan(self, order: list[Action], wanted: Mapping[Artifact, str]) -> None:
+        consumed: set[Artifact] = set()
+        for action in order:
+            producers = {id(p): p for a in action.inputs if (p := self._graph.producer(a)) is not None}
+            consumed.update(action.inputs)
+            self._waits[id(action)] = len(producers)
+            for producer in producers:
+                self._dependents.setdefault(producer, []).append(action)
+            if not producers:
+                self._ready.append(action)
+        for artifact, path in wanted.items():
+            producer_ = self._graph.producer(artifact)
+            if producer_ is not None and not producer_.operation.STORED and artifact not in consumed:
+                self._direct[artifact] = path
+
+    def _loop(self) -> None:
+        """Examine what is ready and take in what has finished, until nothing is left."""
+        while self._ready or self._running:
+            while self._ready:
+                self._examine(self._ready.popleft())
+            if self._running:
+                self._take(*self._done.get())
+            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+                self._store.flush()
+                self._flushed = time.monotonic()
+
+    def _examine(self, action: Action) -> None:
+        """Give an action its key; answer it from the cache, or start it."""
+        values = self._outcome.values
+        if any(artifact in self._outcome.failed for artifact in action.inputs):
+            self._skip(action)
+            return
+        if self._outcome.errors and not self._options.keep_going:
+            self._skip(action)
+            return
+        try:
+            for artifact in action.inputs:
+                if artifact.is_source and artifact not in values:
+                    values[artifact] = self._sources.value(artifact)
+            descriptor = action.descriptor([values[artifact] for artifact in action.inputs])
+        except BuildError as error:
+            self._failed(action, error)
+            return
+        key = action_key(descriptor)
+        self._outcome.keys[id(action)] = (action, key)
+        if id(action) not in self._forced:
+            result = self._store.actions.get(key)
+            if result is not None:
+                self._outcome.hits += 1
+                self._finish(action, result)
+                return
+        self._start(action, key, descriptor)
+
+    def _start(self, action: Action, key: Digest, descriptor: str) -> None:
+        if key in self._running:
+            self._running[key].append(action)
+            return
+        io = self._io(action)
+        missing = self._missing(action, io)
+        if missing is None:
+            return
+        self._running[key] = [action]
+        self._events.started(action)
+        pool = self._network if getattr(action.operation, "POOL", "") == NETWORK else self._workers
+        pool.submit(self._work, action, key, descriptor, io)
+
+    def _missing(self, action: Action, io: BuildIO) -> list[Digest] | None:
+        """Have the blobs that an action needs made again; None while it has to wait for them."""
+        try:
+            missing = [d for d in self._store.blobs.missing(action.operation.needs(io)) if not self._sources.stage(d)]
+        except BlobMissing as lost:
+            missing = [lost.digest]
+        if not missing:
+            return []
+        self._revive(action, missing)
+        return None
+
+    def _revive(self, waiting: Action, missing: Iterable[Digest]) -> None:
+        """Run the actions that make the blobs `missing` again, and `waiting` after them."""
+        makers = {}
+        for digest in missing:
+            maker = self._makers.find(digest)
+            if maker is not None and maker.outputs[0] in self._outcome.failed:
+                self._skip(waiting)
+                return
+            if maker is None or id(maker) in self._forced:
+                error = InternalError("B905", f"the blob {digest} is lost and making it again gave another one")
+                self._failed(waiting, error)
+                return
+            makers[id(maker)] = maker
+        self._waits[id(waiting)] = len(makers)
+        for maker in makers.values():
+            waiters = self._blocked.setdefault(id(maker), [])
+            waiters.append(waiting)
+            if len(waiters) == 1:
+                self._forced.add(id(maker))
+                self._ready.append(maker)
+
+    def _io(self, action: Action) -> BuildIO:
+        return BuildIO(
+            action,
+            self._outcome.values,
+            self._store,
+            self._outputs,
+            direct=self._direct,
+            stop=self._stop,
+            helpers=self._helpers,
+            fetching=self._options.fetching,
+            events=self._events,
+        )
+
+    def _work(self, action: Action, key: Digest, descriptor: str, io: BuildIO) -> None:
+        """Run an operation; in a worker's thread."""
+        begin = time.monotonic()
+        result: ActionResult | BaseException
+        try:
+            action.operation.execute(io)
+            result = io.result()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
+            result = error
+        io.clean()
+        self._done.put((action, key, descriptor, result, time.monotonic() - begin))
+
+    def _take(
+        self, action: Action, key: Digest, descriptor: str, result: ActionResult | BaseException, seconds: float
+    ) -> None:
+        """Take in what a worker reports."""
+        together = self._running.pop(key)
+        self._events.finished(action, seconds)
+        if isinstance(result, BlobMissing):
+            self._store.blobs.forget_soundness()
+            for waiting in together:
+                self._revive(waiting, [result.digest])
+        elif isinstance(result, BaseException):
+            error = _as_build_error(action, result)
+            for failing in together:
+                self._failed(failing, error)
+        else:
+            self._store.actions.put(key, result, descriptor)
+            self._outcome.ran.append(Ran(action, key, seconds))
+            for finished in together:
+                self._finish(finished, result)
+
+    def _finish(self, action: Action, result: ActionResult) -> None:
+        again = id(action) in self._forced and action.outputs[0] in self._outcome.values
+        for artifact, value in zip(action.outputs, result.outputs, strict=True):
+            self._outcome.values[artifact] = value
+        if again:
+            self._forced.discard(id(action))
+        else:
+            self._makers.add(action)
+            self._release(action)
+        for waiting in self._blocked.pop(id(action), ()):
+            self._waits[id(waiting)] -= 1
+            if not self._waits[id(waiting)]:
+                self._ready.append(waiting)
+
+    def _release(self, action: Action) -> None:
+        for dependent in self._dependents.get(id(action), ()):
+            self._waits[id(dependent)] -= 1
+            if not self._waits[id(dependent)]:
+                self._ready.append(dependent)
+
+    def _failed(self, action: Action, error: BuildError | BuildErrors) -> None:
+        self._outcome.errors.extend(error.errors if isinstance(error, BuildErrors) else (error,))
+        self._skip(action)
+
+    def _skip(self, action: Action) -> None:
+        """Count an action and what waits for it as not made."""
+        self._outcome.failed.update(action.outputs)
+        if action.outputs[0] not in self._outcome.values:
+            self._release(action)
+        for waiting in self._blocked.pop(id(action), ()):
+            self._waits[id(waiting)] -= 1
+            if not self._waits[id(waiting)]:
+                self._skip(waiting)
+
+    def _deliver(self, wanted: Mapping[Artifact, str]) -> None:
+        """Put the artifacts wanted at their places, making again what is lost."""
+        for artifact, path in wanted.items():
+            if artifact not in self._outcome.failed:
+                self._place(artifact, path, self._graph.producer(artifact))
+
+    def _place(self, artifact: Artifact, path: str, producer: Action | None) -> None:
+        value = self._outcome.values[artifact]
+        if self._outputs.is_current(path, value):
+            self._outputs.accept(path)
+            return
+        if artifact in self._direct and producer is not None:
+            self._forced.add(id(producer))
+            self._ready.append(producer)
+            self._loop()
+            if artifact not in self._outcome.failed:
+                self._outputs.accept(path)
+            return
+        while artifact not in self._outcome.failed:
+            try:
+                self._outputs.write(path, value)
+            except BlobMissing as lost:
+                self._store.blobs.forget_soundness()
+                if self._sources.stage(lost.digest):
+                    continue
+                maker = self._makers.find(lost.digest)
+                if maker is None or id(maker) in self._forced:
+                    raise InternalError("B905", f"the blob {lost.digest} is lost and cannot be made again") from lost
+                self._forced.add(id(maker))
+                self._ready.append(maker)
+                self._loop()
+                if any(output in self._outcome.failed for output in maker.outputs):
+                    self._outcome.failed.add(artifact)
+                continue
+            return
+
+
+def _as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:
+    """Turn whatever an operation raised into an error that says which target it is about."""
+    if isinstance(error, BuildErrors):
+        return error
+    if isinstance(error, Stopped):
+        return Interrupted("B801", "build interrupted")
+    if isinstance(error, BuildError):
+        if isinstance(error, ActionFailed) and str(action.owner) not in error.message:
+            error.message = f"{action.progress} failed: {error.message}"
+            error.notes = (*error.notes, f"needed by {action.owner}")
+        return error
+    internal = InternalError("B900", f"{action.name}: {type(error).__name__}: {error}")
+    internal.__cause__ = error
+    return internal

@@ -1,0 +1,172 @@
+"""The output folder: files and trees written where users look for them, and whether they are still as they were written.
+
+A file is written to a temporary folder on the same file system and renamed, so that what is there is always whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from buildsys.execution.hashing import HashingWriter
+from buildsys.model.digest import CHUNK
+from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
+from buildsys.store.cas import BlobMissing, remove_rubbish
+from buildsys.store.database import store_fault
+from buildsys.store.workspace_state import FileState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from buildsys.model.action import Value
+    from buildsys.model.digest import Digest
+    from buildsys.store.cas import BlobStore
+    from buildsys.store.workspace_state import WorkspaceState
+
+
+class Outputs:
+    """Files below one folder; `written` collects every path that belongs to the outputs asked for."""
+
+    def __init__(self, base: str, blobs: BlobStore, state: WorkspaceState) -> None:
+        self.folder = os.path.join(base, "bin")
+        self._tmp = os.path.join(base, "tmp")
+        self._serial = 0
+        remove_rubbish(base)
+        self.written: list[str] = []
+        self._blobs = blobs
+        self._state = state
+
+    def is_current(self, path: str, value: Value) -> bool:
+        """Tell whether the file at `path` (relative) is the one that was written for `value`."""
+        return not value.tree and self._holds(path, value.digest, 0o755 if value.executable else 0o644)
+
+    def write(self, path: str, value: Value) -> None:
+        """Make `path` hold a value: a file, or a tree with exactly its entries. Raises `BlobMissing`."""
+        if value.tree:
+            self._write_tree(path, Tree.from_bytes(self._blobs.read(value.digest)))
+        else:
+            self._write_file(path, value.digest, 0o755 if value.executable else 0o644)
+
+    @contextmanager
+    def create(self, path: str, check: Callable[[], None]) -> Iterator[HashingWriter]:
+        """Write a file directly; it takes its place once the context ends without an exception."""
+        target = os.path.join(self.folder, path)
+        part = ""
+        try:
+            part = self._part(target)
+            with open(part, "wb", buffering=0) as stream, HashingWriter(stream, check) as writer:
+                yield writer
+            self._place(part, target, path, writer.digest, 0o644)
+        except OSError as error:
+            _remove(part)
+            raise store_fault(error, target) from error
+        except BaseException:
+            _remove(part)
+            raise
+
+    def accept(self, path: str) -> None:
+        """Count a file that is current among the outputs."""
+        self.written.append(os.path.join(self.folder, path))
+
+    def _write_file(self, path: str, digest: Digest, mode: int) -> None:
+        if self._holds(path, digest, mode):
+            self.accept(path)
+            return
+        target = os.path.join(self.folder, path)
+        with self._blobs.open(digest) as source:
+            part = ""
+            try:
+                part = self._part(target)
+                with open(part, "wb", buffering=0) as stream:
+                    while chunk := source.read(CHUNK):
+                        stream.write(chunk)
+                self._place(part, target, path, digest, mode)
+            except OSError as error:
+                _remove(part)
+                raise store_fault(error, target) from error
+        self.accept(path)
+
+    def _write_tree(self, path: str, tree: Tree) -> None:
+        root = os.path.join(self.folder, path)
+        for missing in self._blobs.missing(entry.digest for entry in tree.blobs()):
+            raise BlobMissing(missing)
+        try:
+            if os.path.lexists(root) and (os.path.islink(root) or not os.path.isdir(root)):
+                os.unlink(root)
+            os.makedirs(root, exist_ok=True)
+            self._remove_strangers(root, tree)
+            for entry in tree.entries:
+                self._write_entry(f"{path}/{entry.path}", entry)
+        except OSError as error:
+            raise store_fault(error, root) from error
+
+    def _write_entry(self, path: str, entry: Entry) -> None:
+        target = os.path.join(self.folder, path)
+        if entry.kind == DIRECTORY:
+            os.makedirs(target, exist_ok=True)
+            os.chmod(target, entry.mode)
+        elif entry.kind == FILE:
+            self._write_file(path, entry.digest, entry.mode)
+        elif not (os.path.islink(target) and os.readlink(target) == entry.target):
+            _remove(target)
+            os.symlink(entry.target, target)
+
+    def _remove_strangers(self, root: str, tree: Tree) -> None:
+        """Remove what is below `root` and not in the tree, or is there as something else."""
+        kinds = {entry.path: entry.kind for entry in tree.entries}
+        for folder, folders, files in os.walk(root):
+            inside = os.path.relpath(folder, root)
+            prefix = "" if inside == "." else f"{inside}/"
+            for name in list(folders):
+                full = os.path.join(folder, name)
+                kind = SYMLINK if os.path.islink(full) else DIRECTORY
+                if kinds.get(prefix + name) != kind:
+                    folders.remove(name)
+                    _remove(full) if kind == SYMLINK else shutil.rmtree(full)
+            for name in files:
+                full = os.path.join(folder, name)
+                if kinds.get(prefix + name) != (SYMLINK if os.path.islink(full) else FILE):
+                    _remove(full)
+
+    def _holds(self, path: str, digest: Digest, mode: int) -> bool:
+        known = self._state.file(self._key(path))
+        if known is None or known.digest != digest:
+            return False
+        try:
+            found = os.lstat(os.path.join(self.folder, path))
+        except OSError:
+            return False
+        fingerprint = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        return (
+            stat.S_ISREG(found.st_mode)
+            and stat.S_IMODE(found.st_mode) == mode
+            and fingerprint == (known.size, known.mtime_ns, known.ctime_ns, known.inode)
+        )
+
+    def _part(self, target: str) -> str:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.makedirs(self._tmp, exist_ok=True)
+        self._serial += 1
+        return os.path.join(self._tmp, f"{os.getpid()}-{self._serial}")
+
+    def _place(self, part: str, target: str, path: str, digest: Digest, mode: int) -> None:
+        os.chmod(part, mode)
+        if os.path.isdir(target) and not os.path.islink(target):
+            shutil.rmtree(target)
+        os.replace(part, target)
+        found = os.stat(target)
+        state = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, 0, digest)
+        self._state.remember_file(self._key(path), state)
+
+    def _key(self, path: str) -> str:
+        return f"out:{path}"
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,101 @@
+"""Source files: their values, and their bytes staged into the store before any action reads them.
+
+An action reads the staged copy, so a file that is edited during a build cannot disagree with the key it was read under.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from buildsys.errors import EnvironmentFault, UserError
+from buildsys.model.action import Artifact, Value
+from buildsys.store.cas import copy
+from buildsys.store.workspace_state import file_state
+
+if TYPE_CHECKING:
+    from buildsys.model.digest import Digest
+    from buildsys.snapshot import Seen
+    from buildsys.store.cas import BlobStore
+    from buildsys.store.workspace_state import WorkspaceState
+
+_ATTEMPTS = 5
+
+
+class Sources:
+    """Values of source files, each read at most once a build, and not at all while its times prove it unchanged."""
+
+    def __init__(self, folder: str, shown: str, blobs: BlobStore, state: WorkspaceState) -> None:
+        self._folder = folder
+        self._shown = shown
+        self._blobs = blobs
+        self._state = state
+        self._values: dict[Artifact, Value] = {}
+        self._by_digest: dict[Digest, Artifact] = {}
+        self.seen: list[Seen] = []
+        """What `stat` said of each source file before it was read."""
+
+    def path(self, artifact: Artifact) -> str:
+        """Return the path of a source file as it is shown: relative to the workspace."""
+        return os.path.normpath(os.path.join(self._shown, artifact.path))
+
+    def value(self, artifact: Artifact) -> Value:
+        """Return the value of a source file. Raises `UserError` B208 when it is gone."""
+        known = self._values.get(artifact)
+        if known is None:
+            known = self._values[artifact] = self._examine(artifact)
+            self._by_digest.setdefault(known.digest, artifact)
+        return known
+
+    def stage(self, digest: Digest) -> bool:
+        """Put the source file with this digest into the store; False when no source file has it."""
+        artifact = self._by_digest.get(digest)
+        if artifact is None:
+            return False
+        return self._read(artifact).digest == digest
+
+    def _examine(self, artifact: Artifact) -> Value:
+        path = os.path.join(self._folder, artifact.path)
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            raise self._fault(artifact, error) from error
+        self.seen.append((path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode))
+        if not stat.S_ISREG(found.st_mode):
+            raise UserError("B208", f"'{self.path(artifact)}' is not a regular file", hint="name a file")
+        known = self._state.file(artifact.path)
+        if known is not None and known.holds(found):
+            return Value(known.digest, known.size, bool(found.st_mode & stat.S_IXUSR))
+        return self._read(artifact)
+
+    def _read(self, artifact: Artifact) -> Value:
+        path = os.path.join(self._folder, artifact.path)
+        for _ in range(_ATTEMPTS):
+            try:
+                seen_ns = time.time_ns()
+                with open(path, "rb", buffering=0) as stream:
+                    before = os.fstat(stream.fileno())
+                    with self._blobs.create() as writer:
+                        copy(stream, writer)
+                    after = os.fstat(stream.fileno())
+            except OSError as error:
+                raise self._fault(artifact, error) from error
+            if _times(before) == _times(after):
+                self._state.remember_file(artifact.path, file_state(before, seen_ns, writer.digest))
+                return Value(writer.digest, writer.size, bool(before.st_mode & stat.S_IXUSR))
+        raise EnvironmentFault(
+            "B505", f"'{self.path(artifact)}' keeps changing while it is read", hint="stop whatever writes it"
+        )
+
+    def _fault(self, artifact: Artifact, error: OSError) -> UserError | EnvironmentFault:
+        shown = self.path(artifact)
+        if isinstance(error, FileNotFoundError):
+            hint = "restore it, or mend the label"
+            return UserError("B208", f"missing input file '{shown}', named by '//{artifact.package}:{artifact.name}'", hint=hint)
+        return EnvironmentFault("B504", f"cannot read '{shown}': {error.strerror}", hint="check its permissions")
+
+
+def _times(found: os.stat_result) -> tuple[int, int, int]:
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns)

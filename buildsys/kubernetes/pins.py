@@ -1,0 +1,161 @@
+"""buildsys.lock: the pins of external files and images, one a line, read fast and refused when they cannot be true.
+
+    file NAME VERSION ARCH sha256:HEX SOURCE
+    image REPOSITORY TAG ARCH sha256:HEX SOURCE
+
+ARCH may be `any`; SOURCE is the comma-joined codes of who states the value; `#` starts a comment line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildsys.adapters.versions import Version, try_version
+from buildsys.errors import BuildErrors, Location, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PIN = re.compile(r"^((?:file|image) \S+ \S+ \S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
+_IGNORED = re.compile(r"^(?:#.*|[ \t]*)\n", re.MULTILINE)
+
+# What a server said instead of the file, hashed: all of these stood in pin files of other projects.
+NOT_FILES: Mapping[str, str] = {
+    "0019dfc4b32d63c1392aa264aed2253c1e0c2fb09216f8e2cc269bbfb8bb49b5": "the page 'Not Found' (9 bytes)",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": "an empty file",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pin:
+    """What one external file or image must be; `sources` are the codes of who states it."""
+
+    kind: str
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    sources: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.version} {self.arch} sha256:{self.sha256} {','.join(self.sources)}"
+
+
+class Pins:
+    """The pins of one lock file."""
+
+    __slots__ = ("_pins", "path")
+
+    def __init__(self, path: str, pins: Mapping[str, tuple[str, str]]) -> None:
+        self.path = path
+        self._pins = pins
+
+    def __len__(self) -> int:
+        return len(self._pins)
+
+    def find(self, name: str, version: str, arch: str, kind: str = "file") -> Pin | None:
+        """Return the pin for `arch`, else the one for any architecture, else None."""
+        for candidate in (arch, "any"):
+            key = f"{kind} {name} {version} {candidate}"
+            if key in self._pins:
+                return _pin(key, self._pins[key])
+        return None
+
+    def versions(self, name: str, kind: str = "file") -> tuple[str, ...]:
+        """Return the pinned versions of `name`, oldest first; what is no version stands before them."""
+        prefix = f"{kind} {name} "
+        return tuple(sorted({key.split(" ")[2] for key in self._pins if key.startswith(prefix)}, key=_age))
+
+    def names(self, kind: str = "file") -> tuple[str, ...]:
+        """Return the names that are pinned, sorted."""
+        return tuple(sorted({key.split(" ")[1] for key in self._pins if key.startswith(f"{kind} ")}))
+
+    def all(self) -> list[Pin]:
+        """Return every pin, in the order of the file format."""
+        return sorted((_pin(key, value) for key, value in self._pins.items()), key=str)
+
+
+def parse(text: str, path: str) -> Pins:
+    """Return the pins in `text`; `path` is where errors say they stand.
+
+    Raises BuildErrors of UserError: B620 a line that is no pin, B621 two values for one pin, B622 the hash of an
+    error page or of nothing, B623 one hash for two artifacts.
+    Source: each of these was met in a lock file of another project (reference data of 2026-11).
+    """
+    found = _PIN.findall(text)
+    pins = {key: (value, source) for key, value, source in found}
+    values = {value for _, value, _ in found}
+    understood = len(found) + len(_IGNORED.findall(text)) == text.count("\n")
+    if not understood or len(values) != len(found) or not values.isdisjoint(NOT_FILES):
+        _examine(text, path)
+    return Pins(path, pins)
+
+
+def render(pins: Iterable[Pin], header: str = "") -> str:
+    """Return the text of a lock file: the comment lines of `header`, then one line a pin, sorted by character code."""
+    return header + "".join(f"{line}\n" for line in sorted(map(str, pins)))
+
+
+def header(text: str) -> str:
+    """Return the comment lines that a lock file opens with."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("#"):
+            break
+        lines.append(line)
+    return "".join(lines)
+
+
+def _pin(key: str, value: tuple[str, str]) -> Pin:
+    kind, name, version, arch = key.split(" ")
+    return Pin(kind, name, version, arch, sha256=value[0], sources=tuple(value[1].split(",")))
+
+
+def _age(version: str) -> tuple[bool, Version | str]:
+    parsed = try_version(version)
+    return (True, parsed) if parsed else (False, version)
+
+
+def _examine(text: str, path: str) -> None:
+    """Go through `text` line by line and raise everything that is wrong with it."""
+    errors: list[UserError] = []
+    lines: dict[str, tuple[str, int]] = {}
+    owners: dict[str, tuple[str, int]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        at = Location(path, number, 1, len(line))
+        match = _PIN.fullmatch(line)
+        if match is None:
+            errors.append(UserError("B620", f"this is not a pin: {line[:120]}", at=at, hint=_SYNTAX))
+            continue
+        key, value, _ = match.groups()
+        kind, name, *_ = key.split(" ")
+        errors += _contradiction(key, value, lines.setdefault(key, (value, number)), at)
+        if kind == "file":
+            errors += _untrue(name, value, owners.setdefault(value, (name, number)), at)
+    if errors:
+        raise BuildErrors(errors)
+
+
+def _contradiction(key: str, value: str, first: tuple[str, int], at: Location) -> list[UserError]:
+    if first[0] == value:
+        return []
+    message = f"{key} has another value on line {first[1]}"
+    return [UserError("B621", message, at=at, hint="keep the line that is right, or lock this file again")]
+
+
+def _untrue(name: str, value: str, owner: tuple[str, int], at: Location) -> list[UserError]:
+    errors = []
+    if value in NOT_FILES:
+        hint = "download the file again and pin what arrives"
+        errors.append(UserError("B622", f"this is the hash of {NOT_FILES[value]}, not of {name}", at=at, hint=hint))
+    elif owner[0] != name:
+        hint = "one of the two was recorded wrongly: download both and pin what arrives"
+        errors.append(UserError("B623", f"line {owner[1]} gives this hash to {owner[0]}", at=at, hint=hint))
+    return errors
+
+
+_SYNTAX = "write: file NAME VERSION ARCH sha256:64-HEX-DIGITS SOURCE"

@@ -1,0 +1,73 @@
+"""Reading of the workspace's files: all that loading looks at goes through here and is recorded for the snapshot."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildsys.adapters import yaml
+from buildsys.errors import EnvironmentFault, Location, UserError
+from buildsys.snapshot import look
+
+if TYPE_CHECKING:
+    from buildsys.model.document import Node
+    from buildsys.snapshot import Seen
+
+
+class FileReader:
+    """Reads documents and lists folders below the workspace's root; remembers which."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.seen: dict[str, Seen] = {}
+        """What `stat` said of every file and folder before it was read or listed, by its path relative to the root."""
+        self._folders: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+
+    def document(self, path: str) -> Node | None:
+        """Read and parse the YAML file at `path`, relative to the root."""
+        return yaml.compose(self.text(path), path)
+
+    def text(self, path: str) -> str:
+        """Read a UTF-8 file."""
+        self._look(path)
+        try:
+            with open(os.path.join(self.root, path), encoding="utf-8") as stream:
+                return stream.read()
+        except UnicodeDecodeError as error:
+            raise UserError("B113", f"{path} is not UTF-8 text: {error.reason}", at=Location(path, 1)) from error
+        except OSError as error:
+            raise EnvironmentFault("B504", f"cannot read {path}: {error.strerror}") from error
+
+    def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
+        """Return the names of the files and of the sub-folders in `folder`; links count as what they point to."""
+        known = self._folders.get(folder)
+        if known is not None:
+            return known
+        self._look(folder)
+        files: list[str] = []
+        folders: list[str] = []
+        try:
+            with os.scandir(os.path.join(self.root, folder)) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir() else files).append(entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise EnvironmentFault("B504", f"cannot list {folder}: {error.strerror}") from error
+        result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
+        self._folders[folder] = result
+        return result
+
+    def _look(self, path: str) -> None:
+        if path not in self.seen:
+            self.seen[path] = look(os.path.join(self.root, path))
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether there is a file at `path`."""
+        folder, _, name = path.rpartition("/")
+        return name in self.listing(folder)[0]
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether there is a folder at `path`."""
+        folder, _, name = path.rpartition("/")
+        return name in self.listing(folder)[1]

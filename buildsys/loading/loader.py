@@ -1,0 +1,167 @@
+"""The loader: packages by name, the packages that targets need, and what every label in them refers to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
+from buildsys.loading.package import BUILD_FILE, PackageLoader
+from buildsys.model.label import Label
+from buildsys.model.target import Package, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from buildsys.loading.files import FileReader
+    from buildsys.model.target import Workspace
+    from buildsys.sdk.rule import RuleSet
+
+IGNORE_FILE = ".buildsysignore"
+
+
+class Loader:
+    """Loads packages when they are first asked for; errors are collected per package and reported once."""
+
+    def __init__(self, workspace: Workspace, rules: RuleSet, files: FileReader) -> None:
+        self.workspace = workspace
+        self.files = files
+        self._rules = rules
+        self._packages: dict[str, Package | None] = {}
+        self._errors: dict[str, list[BuildError]] = {}
+        self._ignored: tuple[str, ...] | None = None
+
+    @property
+    def packages(self) -> dict[str, Package]:
+        """The packages loaded so far."""
+        return {name: package for name, package in self._packages.items() if package is not None}
+
+    def folder(self, package: str) -> str:
+        """Return the folder of a package, relative to the workspace's root."""
+        return os.path.normpath(os.path.join(self.workspace.packages, package))
+
+    def is_package(self, name: str) -> bool:
+        """Tell whether a folder is a package."""
+        folder = self.folder(name)
+        if name and any(name == i or name.startswith(i + "/") for i in self._ignore()):
+            return False
+        return self.files.is_file(f"{folder}/{BUILD_FILE}" if folder != "." else BUILD_FILE)
+
+    def package(self, name: str, at: Location | None = None) -> Package:
+        """Return a package. Raises `BuildError` B212 when there is none; errors in it are kept for `errors()`."""
+        if name not in self._packages:
+            if not self.is_package(name):
+                known = self.package_names()
+                raise UserError(
+                    "B212",
+                    f"no such package '{name}': {BUILD_FILE} not found in {self.folder(name)}",
+                    at=at,
+                    hint=did_you_mean(name, known) or f"add a {BUILD_FILE} to a folder to make it a package",
+                )
+            loader = PackageLoader(name, self.folder(name), self.workspace, self._rules, self.files)
+            self._packages[name], self._errors[name] = loader.load()
+        package = self._packages[name]
+        assert package is not None  # noqa: S101 - a missing package raised above
+        return package
+
+    def package_names(self, below: str = "") -> list[str]:
+        """Return the names of all packages at or below a folder, in order."""
+        return sorted(self._walk(below))
+
+    def target(self, label: Label) -> Target | None:
+        """Return a target of a package that has been loaded; None for source files."""
+        package = self._packages.get(label.package)
+        return package.targets.get(label.name) if package else None
+
+    def resolve(self, label: Label, at: Location | None = None) -> Target | None:
+        """Return the target that `label` names, or None when it names a source file.
+
+        Raises `UserError` when it names neither.
+        """
+        package = self.package(label.package, at)
+        found = package.targets.get(label.name)
+        if found is not None:
+            return found
+        self._check_source(label, package, at)
+        return None
+
+    def load_closure(self, labels: Iterable[Label]) -> list[BuildError]:
+        """Load every package that `labels` need, through any branch of any select; return what is wrong."""
+        errors: list[BuildError] = []
+        seen: set[Label] = set()
+        stack: list[tuple[Label, Location | None]] = [(label, None) for label in labels]
+        while stack:
+            label, at = stack.pop()
+            if label in seen:
+                continue
+            seen.add(label)
+            try:
+                target = self.resolve(label, at)
+            except BuildError as error:
+                if not self._errors.get(label.package) or error.code == "B212":
+                    errors.append(error)
+            except BuildErrors as several:
+                errors.extend(several.errors)
+            else:
+                if target is not None:
+                    stack.extend(target.deps)
+        return errors + self.errors()
+
+    def errors(self) -> list[BuildError]:
+        """Return what is wrong in the packages loaded so far."""
+        return [error for found in self._errors.values() for error in found]
+
+    def broken(self, package: str) -> bool:
+        """Tell whether a package has errors."""
+        return bool(self._errors.get(package))
+
+    def _walk(self, name: str) -> Iterator[str]:
+        folder = self.folder(name)
+        if self.is_package(name):
+            yield name
+        for sub in self.files.listing("" if folder == "." else folder)[1]:
+            if sub.startswith(("buildsys-", ".")):
+                continue
+            inner = f"{name}/{sub}" if name else sub
+            if not any(inner == ignored for ignored in self._ignore()):
+                yield from self._walk(inner)
+
+    def _check_source(self, label: Label, package: Package, at: Location | None) -> None:
+        parts = label.name.split("/")
+        for count in range(len(parts) - 1, 0, -1):
+            inner = "/".join([*([label.package] if label.package else []), *parts[:count]])
+            if self.is_package(inner):
+                rest = "/".join(parts[count:])
+                raise UserError(
+                    "B209",
+                    f"the label '{label}' crosses the boundary of package '{inner}'",
+                    at=at,
+                    hint=f"write //{inner}:{rest}",
+                )
+        path = f"{package.folder}/{label.name}" if package.folder != "." else label.name
+        if self.files.is_file(path):
+            return
+        if self.files.is_folder(path):
+            hint = f'name its files, for example with {{glob: ["{label.name}/**"]}}'
+            raise UserError("B208", f"'{label}' is a folder, not a file", at=at, hint=hint)
+        names = [*package.targets]
+        folder, _, _ = path.rpartition("/")
+        prefix = label.name.rpartition("/")[0]
+        files = [f"{prefix}/{name}" if prefix else name for name in self.files.listing(folder)[0]]
+        hint = did_you_mean(label.name, [*names, *files])
+        if "." in label.name or "/" in label.name:
+            message = f"missing input file '{path}', named by '{label}'"
+            raise UserError("B208", message, at=at, hint=hint or "add the file, or mend the label")
+        raise UserError(
+            "B213",
+            f"no such target '{label}': target '{label.name}' not declared in package '{label.package}'"
+            f" defined by {package.build_file}",
+            at=at,
+            hint=hint or f"`buildsys query //{label.package}:all` lists its targets",
+        )
+
+    def _ignore(self) -> tuple[str, ...]:
+        if self._ignored is None:
+            lines = self.files.text(IGNORE_FILE).splitlines() if self.files.is_file(IGNORE_FILE) else []
+            self._ignored = tuple(line.strip().strip("/") for line in lines if line.strip() and line[0] != "#")
+        return self._ignored

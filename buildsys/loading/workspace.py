@@ -1,0 +1,113 @@
+"""The workspace file: the BUILD.yaml at the root that declares packages' folder, parameters, constraints, platforms."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
+from buildsys.loading.fields import Fields, mapping_of
+from buildsys.model.condition import parse_condition
+from buildsys.model.parameter import CHOICE, KINDS, STRING, Constraint, Parameter
+from buildsys.model.platform import Platform
+from buildsys.model.target import Workspace
+
+if TYPE_CHECKING:
+    from buildsys.loading.files import FileReader
+    from buildsys.model.document import Node
+
+WORKSPACE_FILE = "BUILD.yaml"
+_KEYS = ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
+
+
+def find_root(start: str) -> str | None:
+    """Return the nearest folder at or above `start` whose BUILD.yaml is a workspace file."""
+    folder = os.path.abspath(start)
+    while True:
+        if _is_workspace_file(os.path.join(folder, WORKSPACE_FILE)):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def load_workspace(root: str, files: FileReader) -> Workspace:
+    """Read the workspace file. Raises `BuildErrors` with everything that is wrong in it."""
+    document = mapping_of(files.document(WORKSPACE_FILE), "the workspace file", Location(WORKSPACE_FILE, 1))
+    errors: list[BuildError] = []
+    fields = Fields(document, "the workspace file", _KEYS, errors)
+    parameters: dict[str, Parameter] = {}
+    for key, node in fields.entries("parameters"):
+        with fields.collecting():
+            parameters[key.text] = _parameter(key.text, key.at, node)
+    constraints: list[Constraint] = []
+    for node in fields.items("constraints"):
+        with fields.collecting():
+            constraints.append(_constraint(node, parameters))
+    platforms: list[Platform] = []
+    for word, at in fields.strings("platforms"):
+        os_name, slash, arch = word.partition("/")
+        if not slash or not os_name or not arch:
+            errors.append(UserError("B205", f"'{word}' is no platform", at=at, hint="write linux/amd64 or linux/arm64"))
+        platforms.append(Platform(os_name, arch))
+    if errors:
+        raise BuildErrors(errors)
+    return Workspace(
+        name=fields.text("workspace", ""),
+        root=root,
+        packages=os.path.normpath(fields.text("packages", ".")),
+        parameters=parameters,
+        constraints=tuple(constraints),
+        platforms=tuple(platforms),
+        rules=fields.text("rules", ""),
+        lockfile=fields.text("lockfile", "buildsys.lock"),
+    )
+
+
+def _is_workspace_file(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return any(line.startswith("workspace:") for line in stream)
+    except OSError:
+        return False
+
+
+def _parameter(name: str, at: Location, node: Node) -> Parameter:
+    errors: list[BuildError] = []
+    what = f"parameter '{name}'"
+    fields = Fields(mapping_of(node, what, at), what, ("type", "default", "values", "doc", "names_output"), errors)
+    kind = fields.text("type", STRING)
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS) or f"the types are {', '.join(KINDS)}"
+        raise UserError("B205", f"unknown parameter type '{kind}'", at=fields.at("type"), hint=hint)
+    parameter = Parameter(
+        name=name,
+        kind=kind,
+        default=fields.text("default", "false" if kind == "bool" else "", wanted=kind),
+        at=at,
+        choices=tuple(word for word, _ in fields.strings("values")),
+        doc=fields.text("doc", ""),
+        names_output=fields.boolean("names_output", kind != "url"),
+    )
+    if errors:
+        raise BuildErrors(errors)
+    if kind == CHOICE and not parameter.choices:
+        raise UserError("B205", f"{what} is a choice of nothing", at=at, hint="list its `values`")
+    if "{" not in parameter.default and (fault := parameter.fault(parameter.default)):
+        raise UserError("B205", f"the default of {what}: {fault}", at=fields.at("default"))
+    return parameter
+
+
+def _constraint(node: Node, parameters: dict[str, Parameter]) -> Constraint:
+    errors: list[BuildError] = []
+    fields = Fields(mapping_of(node, "a constraint"), "a constraint", ("forbid", "reason", "instead"), errors)
+    condition = parse_condition(fields.text("forbid", ""), parameters, at=fields.at("forbid"))
+    constraint = Constraint(condition, fields.text("reason", ""), fields.text("instead", ""), fields.at("forbid"))
+    if not errors and not constraint.reason:
+        raise UserError("B205", "a constraint needs a `reason`", at=constraint.at)
+    if errors:
+        raise BuildErrors(errors)
+    return constraint
+
+

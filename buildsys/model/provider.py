@@ -1,0 +1,89 @@
+"""Providers: what a configured target tells the targets that depend on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from buildsys.errors import Location
+from buildsys.model.action import Artifact
+from buildsys.model.label import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class DefaultInfo(NamedTuple):
+    """The files that `build` makes when it is asked for the target."""
+
+    files: tuple[Artifact, ...]
+
+
+class LayerEntry(NamedTuple):
+    """One path of a layer: a file (`artifact`), a symbolic link (`link`) or, with neither, a directory.
+
+    `mode` is None where it follows from the artifact's executable bit. `origin` and `at` say who put it there.
+    """
+
+    path: str
+    artifact: Artifact | None
+    origin: Label
+    at: Location
+    mode: int | None = None
+    link: str = ""
+
+
+class TreeEntry(NamedTuple):
+    """A whole tree artifact, placed below `prefix` of a layer."""
+
+    prefix: str
+    artifact: Artifact
+    origin: Label
+    at: Location
+
+
+class LayerInfo(NamedTuple):
+    """What a target puts into a rootfs, path by path."""
+
+    entries: tuple[LayerEntry, ...] = ()
+    trees: tuple[TreeEntry, ...] = ()
+
+
+class TreeInfo(NamedTuple):
+    """A target's output as one tree artifact."""
+
+    tree: Artifact
+
+
+class TestInfo(NamedTuple):
+    """A target that is a test: the artifact that exists when it has passed."""
+
+    passed: Artifact
+
+
+Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo
+P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
+
+
+class ConfiguredTarget(NamedTuple):
+    """A target under the parameter values that it and its dependencies read (`config`, canonical text)."""
+
+    label: Label
+    kind: str
+    config: str
+    providers: tuple[Provider, ...]
+    at: Location
+    deps: tuple[tuple[Label, str], ...] = ()
+    reads: Mapping[str, str | None] | None = None
+
+    def get(self, kind: type[P]) -> P | None:
+        """Return the provider of `kind`, if the target has one."""
+        for provider in self.providers:
+            if isinstance(provider, kind):
+                return provider
+        return None
+
+    @property
+    def files(self) -> tuple[Artifact, ...]:
+        """The files of `DefaultInfo`; none when the target has no such provider."""
+        info = self.get(DefaultInfo)
+        return info.files if info else ()

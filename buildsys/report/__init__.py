@@ -1,0 +1,1 @@
+"""What is told of a build: where outputs are, the journal, explanations."""

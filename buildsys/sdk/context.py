@@ -1,0 +1,62 @@
+"""The context of an analysis: all that a rule may ask and do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildsys.errors import Location
+    from buildsys.kubernetes.tables import Tables
+    from buildsys.model.action import Artifact, Operation
+    from buildsys.model.digest import Digest
+    from buildsys.model.label import Label
+
+
+class Context(Protocol):
+    """One target under one configuration. Everything that is read through it is recorded."""
+
+    label: Label
+    tables: Tables
+    lockfile: str
+
+    def at(self, attribute: str = "") -> Location:
+        """Return the place of an attribute's value, or of the target."""
+        ...
+
+    def param(self, name: str) -> str:
+        """Return the value of a parameter of the workspace. An unknown name is an error at the target."""
+        ...
+
+    def has_param(self, name: str) -> bool:
+        """Tell whether the workspace declares a parameter."""
+        ...
+
+    def expand(self, text: str, attribute: str = "") -> str:
+        """Replace `{name}` by parameters and facts, as is done with attributes."""
+        ...
+
+    def pin(self, name: str, version: str, arch: str) -> Digest | None:
+        """Return the locked digest of an external file."""
+        ...
+
+    def shown(self, artifact: Artifact) -> str:
+        """Return the path of an artifact as messages show it: source files relative to the workspace."""
+        ...
+
+    def declare(self, name: str) -> Artifact:
+        """Name an output; `name` is relative to the package and is where a layer places the file by default."""
+        ...
+
+    def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
+        """Register the action that makes `outputs`."""
+        ...
+
+    def mode(self, text: str, attribute: str = "mode") -> int | None:
+        """Return the file mode that `text` writes in octal; None for the empty text."""
+        ...
+
+    def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
+        """Report an error at an attribute (or the target)."""
+        ...

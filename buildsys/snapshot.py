@@ -1,0 +1,156 @@
+"""The null build: prove with `stat` alone that nothing changed, and answer without loading anything.
+
+Imports only `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly: it holds the
+request (arguments, working directory, environment), and for every file and folder that the build looked at (the
+workspace's, the rc files, the program's own) and every output it made, what `stat` said *before* it was read. Whatever
+differs, is missing, or changed so shortly before the build that its times may not tell (git's "racy" rule), is stale.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import time
+
+FORMAT = 1
+FOLDER = "snapshots"
+OUTPUT_BASE = "buildsys-out"
+ENVIRONMENT = ("BUILDSYS_CACHE", "BUILDSYSRC", "HOME")
+
+FINE_NS = 50_000_000
+"""How long before being looked at a file must have changed last, on a file system with fine times."""
+COARSE_NS = 2_100_000_000
+"""The same where times count whole milliseconds or seconds."""
+
+SAME = -2
+"""In place of a size: that the file is still the same file is enough, whatever is in it."""
+
+Seen = tuple[str, int, int, int, int, int]
+"""Path, size, mtime_ns, ctime_ns, inode, mode. A path that must not exist has -1 for all numbers."""
+
+
+def current(argv: list[str]) -> str | None:
+    """Return the recorded answer to this request if nothing has changed since, else None."""
+    try:
+        here = os.getcwd()
+        with open(_file(_base(argv, here), argv, here), "rb") as stream:
+            version, request, seen, message = marshal.load(stream)
+        if version != FORMAT or request != _request(argv, here):
+            return None
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    stat = os.stat
+    for path, size, mtime, ctime, inode, mode in seen:
+        try:
+            found = stat(path)
+        except OSError:
+            if size == -1:
+                continue
+            return None
+        if (
+            found.st_mtime_ns != mtime
+            or found.st_ctime_ns != ctime
+            or found.st_size != size
+            or found.st_ino != inode
+            or found.st_mode != mode
+        ) and not (size == SAME and found.st_ino == inode):
+            return None
+    return str(message)
+
+
+def look(path: str) -> Seen:
+    """Return what `stat` says of a path now."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (path, -1, -1, -1, -1, -1)
+    return (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+
+
+def look_identity(path: str) -> Seen:
+    """Return what tells whether a path is still the same file, though its content may change."""
+    found = look(path)
+    return (path, SAME, 0, 0, found[4], 0) if found[1] != -1 else found
+
+
+def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[str], began_ns: int, message: str) -> bool:
+    """Record the answer to a request; False (and no snapshot) where an input changed too shortly before `began_ns`.
+
+    `inputs` are what was seen before each was read; `outputs` are looked at now.
+    """
+    here = os.getcwd()
+    for _, size, _, ctime, _, _ in inputs:
+        margin = COARSE_NS if ctime % 1_000_000 == 0 else FINE_NS
+        if size >= 0 and ctime + margin > began_ns:
+            return False
+    seen = [*inputs, *(look(path) for path in outputs), *_between(base, here)]
+    target = _file(base, argv, here)
+    part = f"{target}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(part, "wb") as stream:
+            marshal.dump((FORMAT, _request(argv, here), seen, message), stream)
+        os.replace(part, target)
+    except OSError:
+        return False  # the next build will have to look for itself
+    return True
+
+
+def program() -> list[Seen]:
+    """Return what `stat` says of the program's own files: another program is another answer."""
+    top = os.path.dirname(os.path.abspath(__file__))
+    return [
+        look(os.path.join(folder, name))
+        for folder, _, names in os.walk(top)
+        if not folder.endswith("__pycache__")
+        for name in sorted(names)
+        if not name.endswith(".pyc")
+    ]
+
+
+def now_ns() -> int:
+    """Return the time that `write` compares with: to be taken before the first input is looked at."""
+    return time.time_ns()
+
+
+def _request(argv: list[str], here: str) -> tuple[object, ...]:
+    environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
+    return (tuple(argv), here, environment, sys.version, sys.prefix)
+
+
+def _base(argv: list[str], here: str) -> str:
+    """Return the output base that a request means: as it says, else of the nearest folder that has one."""
+    for number, word in enumerate(argv):
+        if word.startswith("--output_base="):
+            return os.path.abspath(word.partition("=")[2])
+        if word == "--output_base" and number + 1 < len(argv):
+            return os.path.abspath(argv[number + 1])
+        if not word.startswith("-"):
+            break
+    folder = here
+    while not os.path.isdir(os.path.join(folder, OUTPUT_BASE, FOLDER)):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    return os.path.join(folder, OUTPUT_BASE)
+
+
+def _between(base: str, here: str) -> list[Seen]:
+    """Look at the workspace files that could make a folder between here and the root a workspace of its own."""
+    seen: list[Seen] = []
+    root = os.path.dirname(base)
+    folder = here
+    while folder not in (root, os.path.dirname(folder)):
+        seen.append(look(os.path.join(folder, "BUILD.yaml")))
+        folder = os.path.dirname(folder)
+    return seen
+
+
+def _file(base: str, argv: list[str], here: str) -> str:
+    """Return the path of the snapshot of a request; requests that share one by accident are told apart inside."""
+    value = 0xCBF29CE484222325  # FNV-1a: hashlib takes longer to import than all of this takes
+    for byte in "\0".join([here, *argv]).encode("utf-8", "surrogateescape"):
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return os.path.join(base, FOLDER, f"{value:016x}")

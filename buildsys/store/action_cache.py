@@ -1,0 +1,88 @@
+"""The action cache: action key -> result, with the descriptor that the key is the digest of.
+
+Only successes are stored. A result says which blobs an action made; whether they are still in the store is checked when
+they are needed, and an action whose blob is lost runs again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from buildsys.model.action import ActionResult, Value
+from buildsys.model.digest import digest_bytes
+
+if TYPE_CHECKING:
+    from buildsys.model.digest import Digest
+    from buildsys.store.database import Database
+
+FLUSH_COUNT = 2000
+
+
+class ActionCache:
+    """Results by action key; what is put becomes visible to other processes with `flush`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._pending: dict[Digest, tuple[str, str]] = {}
+
+    def get(self, key: Digest) -> ActionResult | None:
+        """Return the result stored under `key`."""
+        with self._lock:
+            pending = self._pending.get(key)
+        if pending is not None:
+            return _decode(pending[0])
+        rows = self._database.rows("SELECT result FROM actions WHERE key = ?", (bytes.fromhex(key),))
+        text = _unseal(key, rows[0][0]) if rows else None
+        return _decode(text) if text is not None else None
+
+    def put(self, key: Digest, result: ActionResult, descriptor: str) -> None:
+        """Remember the result of an action that succeeded."""
+        with self._lock:
+            self._pending[key] = (_encode(result), descriptor)
+            full = len(self._pending) > FLUSH_COUNT
+        if full:
+            self.flush()
+
+    def descriptor(self, key: Digest) -> str | None:
+        """Return the descriptor that `key` is the digest of, when its action has ever succeeded here."""
+        with self._lock:
+            pending = self._pending.get(key)
+        if pending is not None:
+            return pending[1]
+        rows = self._database.rows("SELECT descriptor FROM actions WHERE key = ?", (bytes.fromhex(key),))
+        return str(rows[0][0]) if rows else None
+
+    def flush(self) -> None:
+        """Make everything that was put visible to other processes, in one transaction."""
+        with self._lock:
+            pending = self._pending
+            if not pending:
+                return
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO actions VALUES (?, ?, ?)",
+                    [(bytes.fromhex(key), _seal(key, text), descriptor) for key, (text, descriptor) in pending.items()],
+                )
+            self._pending = {}
+
+
+def _encode(result: ActionResult) -> str:
+    return json.dumps([list(result.outputs), result.log], separators=(",", ":"))
+
+
+def _decode(text: str) -> ActionResult:
+    outputs, log = json.loads(text)
+    return ActionResult(tuple(Value(*value) for value in outputs), log)
+
+
+def _seal(key: Digest, text: str) -> str:
+    """Append a check to a result, so that a damaged row is a miss and not a wrong hit."""
+    return f"{text}\t{digest_bytes((key + text).encode())[:16]}"
+
+
+def _unseal(key: Digest, row: str) -> str | None:
+    text = str(row).rpartition("\t")[0]
+    return text if row == _seal(key, text) else None

@@ -1,0 +1,337 @@
+"""The content-addressed store: blobs by SHA-256.
+
+Layout of the versioned bucket, below the store's root:
+
+    v1/cas/sha256/ab/<hex>   one read-only file for a blob of PACK_LIMIT bytes or more
+    v1/index.sqlite          `pack`: the bytes of smaller blobs; `blobs`: the fingerprint of each file; `actions`
+    v1/tmp/                  blobs being written; whatever is found there when nobody writes is rubbish
+
+A blob is written to `tmp`, flushed to the disk and renamed, so a blob that is there is whole. A small blob is hashed
+each time it is read; a large one is trusted while its fingerprint (size, mtime, ctime, inode) is the one recorded when
+it was hashed, and hashed again otherwise. What fails the check is removed and counts as missing: its producer runs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
+from buildsys.store.database import Database, store_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+PACK_LIMIT = 64 * 1024
+"""Blobs below this many bytes share one file: making an inode costs more than writing them."""
+
+FLUSH_BYTES = 8 << 20
+FLUSH_COUNT = 2000
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS blobs (
+    digest BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS actions (
+    key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class BlobMissing(Exception):
+    """A blob is not in the store (any more); `digest` says which."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(digest)
+        self.digest = digest
+
+
+class BlobWriter:
+    """A blob that is being written: hashed on the way, kept in memory while it is small."""
+
+    def __init__(self, store: BlobStore, check: Callable[[], None]) -> None:
+        self._store = store
+        self._check = check
+        self._hasher = hashlib.sha256()
+        self._buffer: bytearray | None = bytearray()
+        self._file: BinaryIO | None = None
+        self._path = ""
+        self.size = 0
+        self.digest: Digest = ""
+
+    def write(self, data: bytes | bytearray | memoryview, /) -> int:
+        """Append `data`."""
+        self._check()
+        self._hasher.update(data)
+        self.size += len(data)
+        if self._buffer is not None:
+            self._buffer += data
+            if len(self._buffer) >= PACK_LIMIT:
+                self._path = self._store.temporary()
+                self._file = open(self._path, "wb", buffering=0)  # noqa: SIM115 - closed by commit or abandon
+                self._write_out(self._buffer)
+                self._buffer = None
+        else:
+            self._write_out(data)
+        return len(data)
+
+    def hexdigest(self) -> Digest:
+        """Return the digest of what was written so far."""
+        return self._hasher.hexdigest()
+
+    def commit(self) -> None:
+        """Put what was written into the store; `digest` is set afterwards."""
+        self.digest = self._hasher.hexdigest()
+        if self._buffer is not None:
+            self._store.add_small(self.digest, bytes(self._buffer))
+            return
+        if self._file is None:
+            return
+        os.fchmod(self._file.fileno(), 0o444)
+        os.fdatasync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        self._store.add_file(self.digest, self._path)
+
+    def abandon(self) -> None:
+        """Drop what was written."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            os.unlink(self._path)
+
+    def _write_out(self, data: bytes | bytearray | memoryview) -> None:
+        if self._file is not None:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+
+
+class BlobStore:
+    """Blobs by digest, shared by any number of threads and processes."""
+
+    def __init__(self, root: str, database: Database) -> None:
+        self._cas = os.path.join(root, "cas", "sha256")
+        self._tmp = os.path.join(root, "tmp")
+        self._database = database
+        self._lock = threading.Lock()
+        self._pending: dict[Digest, bytes] = {}
+        self._pending_bytes = 0
+        self._new_files: dict[Digest, tuple[int, int, int, int]] = {}
+        self._made: set[str] = set()
+        self._sound: set[Digest] = set()
+        self._serial = 0
+        try:
+            os.makedirs(self._cas, exist_ok=True)
+            os.makedirs(self._tmp, exist_ok=True)
+        except OSError as error:
+            raise store_fault(error, root) from error
+
+    @contextmanager
+    def create(self, check: Callable[[], None] = lambda: None) -> Iterator[BlobWriter]:
+        """Write a blob; it is in the store once the context ends without an exception.
+
+        `check` is called at each write and may raise to give up.
+        """
+        writer = BlobWriter(self, check)
+        try:
+            yield writer
+            writer.commit()
+        except OSError as error:
+            writer.abandon()
+            raise store_fault(error, self._tmp) from error
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def put(self, data: bytes) -> Digest:
+        """Store `data` and return its digest."""
+        if len(data) < PACK_LIMIT:
+            digest = digest_bytes(data)
+            self.add_small(digest, data)
+            return digest
+        with self.create() as writer:
+            writer.write(data)
+        return writer.digest
+
+    def contains(self, digest: Digest) -> bool:
+        """Tell whether the blob is here and sound."""
+        if digest in self._sound or digest in self._pending:
+            return True
+        if self._small(digest) is not None or self._sound_file(digest):
+            self._sound.add(digest)
+            return True
+        return False
+
+    def missing(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Return those of `digests` that are not in the store."""
+        return [digest for digest in dict.fromkeys(digests) if not self.contains(digest)]
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open a blob for reading. Raises `BlobMissing`."""
+        data = self._small(digest)
+        if data is not None:
+            return io.BytesIO(data)
+        if not self._sound_file(digest):
+            raise BlobMissing(digest)
+        try:
+            return open(self._file(digest), "rb", buffering=0)
+        except FileNotFoundError as error:
+            raise BlobMissing(digest) from error
+
+    def read(self, digest: Digest) -> bytes:
+        """Return a blob that is known to be small. Raises `BlobMissing`."""
+        with self.open(digest) as stream:
+            return stream.read()
+
+    def size(self, digest: Digest) -> int:
+        """Return the size of a blob in bytes. Raises `BlobMissing`."""
+        data = self._small(digest)
+        if data is not None:
+            return len(data)
+        try:
+            return os.stat(self._file(digest)).st_size
+        except OSError as error:
+            raise BlobMissing(digest) from error
+
+    def path(self, digest: Digest) -> str | None:
+        """Return the file that holds a large blob, or None when the blob is small or missing."""
+        return self._file(digest) if self._sound_file(digest) else None
+
+    def forget_soundness(self) -> None:
+        """Check blobs again when they are next asked for: somebody found one missing."""
+        self._sound.clear()
+
+    def temporary(self) -> str:
+        """Return the path of a new file to write to, on the file system of the store."""
+        with self._lock:
+            self._serial += 1
+            return os.path.join(self._tmp, f"{os.getpid()}-{self._serial}")
+
+    def add_small(self, digest: Digest, data: bytes) -> None:
+        """Take in a small blob whose digest the caller has computed."""
+        with self._lock:
+            if digest not in self._pending:
+                self._pending[digest] = data
+                self._pending_bytes += len(data)
+            full = self._pending_bytes > FLUSH_BYTES or len(self._pending) > FLUSH_COUNT
+        if full:
+            self.flush()
+
+    def add_file(self, digest: Digest, path: str) -> None:
+        """Move a finished, flushed, read-only file into the store under the digest the caller has computed."""
+        target = self._file(digest)
+        folder = os.path.dirname(target)
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
+        os.replace(path, target)
+        with self._lock:
+            self._new_files[digest] = _fingerprint(os.stat(target))
+            self._sound.add(digest)
+
+    def flush(self) -> None:
+        """Make everything that was added visible to other processes, in one transaction."""
+        with self._lock:
+            pending, files = self._pending, dict(self._new_files)
+            if not pending and not files:
+                return
+            self._pending_bytes = 0
+            with self._database.transaction() as connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO pack VALUES (?, ?)",
+                    [(bytes.fromhex(digest), data) for digest, data in pending.items()],
+                )
+                connection.executemany(
+                    "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
+                    [(bytes.fromhex(digest), *print_) for digest, print_ in files.items()],
+                )
+            self._pending = {}
+            self._new_files = {}
+
+    def _small(self, digest: Digest) -> bytes | None:
+        data = self._pending.get(digest)
+        if data is not None:
+            return data
+        found = self._database.rows("SELECT data FROM pack WHERE digest = ?", (bytes.fromhex(digest),))
+        if not found:
+            return None
+        data = bytes(found[0][0])
+        if digest_bytes(data) == digest:
+            return data
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM pack WHERE digest = ?", (bytes.fromhex(digest),))
+        return None
+
+    def _sound_file(self, digest: Digest) -> bool:
+        path = self._file(digest)
+        try:
+            now = _fingerprint(os.stat(path))
+        except OSError:
+            return False
+        recorded = self._new_files.get(digest)
+        if recorded is None:
+            rows = self._database.rows(
+                "SELECT size, mtime_ns, ctime_ns, inode FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)
+            )
+            recorded = rows[0] if rows else None
+        if recorded == now:
+            return True
+        return self._rehash(digest, path)
+
+    def _rehash(self, digest: Digest, path: str) -> bool:
+        """Judge a file whose fingerprint is unknown or has changed by its content."""
+        try:
+            with open(path, "rb", buffering=0) as stream:
+                found, _ = digest_stream(stream)
+                fingerprint = _fingerprint(os.fstat(stream.fileno()))
+        except OSError:
+            return False
+        if found != digest:
+            with _quietly():
+                os.unlink(path)
+            self._sound.discard(digest)
+            return False
+        with self._lock:
+            self._new_files[digest] = fingerprint
+        return True
+
+    def _file(self, digest: Digest) -> str:
+        return os.path.join(self._cas, digest[:2], digest)
+
+
+def _fingerprint(stat: os.stat_result) -> tuple[int, int, int, int]:
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        pass
+
+
+def remove_rubbish(root: str) -> None:
+    """Remove what killed processes left in `tmp`: files of process ids that are gone."""
+    folder = os.path.join(root, "tmp")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        pid = name.partition("-")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            with _quietly():
+                path = os.path.join(folder, name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
+def copy(source: BinaryIO, target: BlobWriter) -> None:
+    """Stream `source` into `target`."""
+    while chunk := source.read(CHUNK):
+        target.write(chunk)

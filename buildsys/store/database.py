@@ -1,0 +1,125 @@
+"""SQLite databases that survive kills, full disks, other processes and damage.
+
+A database holds nothing that cannot be made again: one that is damaged is set aside and a fresh one is begun.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from buildsys.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+BUSY_SECONDS = 120
+"""How long a writer waits for another process; every transaction is short."""
+
+
+class Database:
+    """One SQLite file in WAL mode, used by any thread, one statement at a time."""
+
+    def __init__(self, path: str, schema: str) -> None:
+        self.path = path
+        self._schema = schema
+        self._lock = threading.RLock()
+        self._connection = self._open()
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Run a query and return all its rows."""
+        with self._lock, self._faults():
+            return self._connection.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run statements as one transaction: all of them take effect, or none."""
+        with self._lock, self._faults():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    def close(self) -> None:
+        """Close the file; using the database afterwards is an error."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        with self._faults():
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                    raise
+                self._set_aside()
+                return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.executescript(self._schema)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+    def _set_aside(self) -> None:
+        """Move a damaged file out of the way, keeping it for whoever wants to look at it."""
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(self.path + suffix):
+                os.replace(self.path + suffix, self.path + ".damaged" + suffix)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn SQLite's and the system's complaints into faults of this machine; recover from damage."""
+        try:
+            yield
+        except OSError as error:
+            raise store_fault(error, self.path) from error
+        except sqlite3.OperationalError as error:
+            raise EnvironmentFault(
+                "B502",
+                f"the store's index {self.path} cannot be used: {error}",
+                hint="check that the folder is writable and the disk is not full, or name another with --disk_cache=DIR",
+            ) from error
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            self._set_aside()
+            self._connection = self._connect()
+            raise EnvironmentFault(
+                "B503",
+                f"the store's index {self.path} was damaged ({error}); it has been set aside and a new one begun",
+                hint="run the same command again: what is missing is made again",
+            ) from error
+
+
+def store_fault(error: OSError, path: str) -> EnvironmentFault:
+    """Say what kept the store from reading or writing `path`: a full disk, a missing permission, or something else."""
+    import errno
+
+    where = error.filename or path
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return EnvironmentFault(
+            "B501",
+            f"no space left on the disk that holds {where}",
+            hint="free some space, or put the store elsewhere with --disk_cache=DIR; nothing half-written was kept",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return EnvironmentFault(
+            "B502",
+            f"{where} is not writable: {error.strerror}",
+            hint="change its permissions, or put the store elsewhere with --disk_cache=DIR",
+        )
+    return EnvironmentFault("B504", f"{where}: {error.strerror}", hint="look at the disk and the folder's permissions")

@@ -1,0 +1,54 @@
+"""The local store as a whole: where it is, how it is opened, and in which order it is flushed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildsys.snapshot import look, look_identity
+from buildsys.store.action_cache import ActionCache
+from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
+from buildsys.store.database import Database
+if TYPE_CHECKING:
+    from buildsys.snapshot import Seen
+
+EPOCH = "epoch"
+"""A file that is written anew whenever results are removed from the store: snapshots made before are then stale."""
+
+BUCKET = "v1"
+"""Formats change by beginning a new bucket; older and newer programs then share a folder in peace."""
+
+
+class LocalStore(NamedTuple):
+    """Blobs and action results below one folder."""
+
+    root: str
+    database: Database
+    blobs: BlobStore
+    actions: ActionCache
+
+    def flush(self) -> None:
+        """Make what was added visible: blobs first, so that no result ever names a blob that was not written."""
+        self.blobs.flush()
+        self.actions.flush()
+
+    def identity(self) -> list[Seen]:
+        """Return what tells a snapshot whether this is still the store whose results it relies on."""
+        index = look_identity(self.database.path)
+        return [index, look(os.path.join(self.root, EPOCH))]
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self.database.close()
+
+
+def open_store(folder: str) -> LocalStore:
+    """Open the store below `folder`, making it when it is new.
+
+    Raises `EnvironmentFault` when the folder cannot be written.
+    """
+    root = os.path.join(folder, BUCKET)
+    database = Database(os.path.join(root, "index.sqlite"), SCHEMA)
+    remove_rubbish(root)
+    return LocalStore(root, database, BlobStore(root, database), ActionCache(database))

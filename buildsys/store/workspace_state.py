@@ -1,0 +1,165 @@
+"""What a workspace remembers between builds: digests of its files, the last key of each action, and the journal.
+
+All of it can be made again; none of it is shared with other workspaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from buildsys.snapshot import COARSE_NS, FINE_NS
+from buildsys.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from buildsys.model.digest import Digest
+
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, seen_ns INTEGER,
+    digest TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL, inputs TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS builds (build INTEGER PRIMARY KEY, at INTEGER, request TEXT, outcome TEXT);
+CREATE TABLE IF NOT EXISTS ran (
+    build INTEGER, seq INTEGER, name TEXT, owner TEXT, key TEXT, inputs TEXT, before TEXT, before_inputs TEXT,
+    reason TEXT, seconds REAL, PRIMARY KEY (build, seq)) WITHOUT ROWID;
+"""
+
+KEPT_BUILDS = 20
+
+
+class FileState(NamedTuple):
+    """A file's fingerprint, when it was taken, and the digest of the content it then had."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    seen_ns: int
+    digest: Digest
+
+    def holds(self, stat: os.stat_result) -> bool:
+        """Tell whether `stat` proves that the content is still the one that was hashed."""
+        margin = COARSE_NS if self.ctime_ns % 1_000_000 == 0 else FINE_NS
+        return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) == (
+            self.size,
+            self.mtime_ns,
+            self.ctime_ns,
+            self.inode,
+        ) and self.ctime_ns + margin < self.seen_ns
+
+
+class RanAction(NamedTuple):
+    """An action that ran: its key and input names now and the last time, why it ran, and for how long."""
+
+    name: str
+    owner: str
+    key: Digest
+    inputs: tuple[str, ...]
+    before: Digest
+    before_inputs: tuple[str, ...]
+    reason: str
+    seconds: float
+
+
+def file_state(stat: os.stat_result, seen_ns: int, digest: Digest) -> FileState:
+    """Make a state out of a stat that was taken at `seen_ns`, before the content was read."""
+    return FileState(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, seen_ns, digest)
+
+
+class WorkspaceState:
+    """The workspace's memory, in one SQLite file below the output base."""
+
+    def __init__(self, path: str) -> None:
+        self._database = Database(path, _SCHEMA)
+        self._files: dict[str, FileState] | None = None
+        self._changed: dict[str, FileState] = {}
+        self._last_keys: dict[str, tuple[str, str]] | None = None
+        self._new_keys: dict[str, tuple[str, str]] = {}
+
+    def file(self, path: str) -> FileState | None:
+        """Return what is remembered of the file at `path` (as the caller spells it)."""
+        if self._files is None:
+            rows = self._database.rows("SELECT path, size, mtime_ns, ctime_ns, inode, seen_ns, digest FROM files")
+            self._files = {row[0]: FileState(*row[1:]) for row in rows}
+        return self._files.get(path)
+
+    def remember_file(self, path: str, state: FileState) -> None:
+        """Remember the state of a file; written with `flush`."""
+        if self._files is not None:
+            self._files[path] = state
+        self._changed[path] = state
+
+    def last_key(self, name: str) -> tuple[Digest, tuple[str, ...]] | None:
+        """Return the key and the input names that the action called `name` had when it was last seen."""
+        if self._last_keys is None:
+            self._last_keys = {row[0]: (row[1], row[2]) for row in self._database.rows("SELECT * FROM last_keys")}
+        found = self._last_keys.get(name)
+        return (found[0], tuple(json.loads(found[1]))) if found else None
+
+    def remember_key(self, name: str, key: Digest, inputs: Iterable[str]) -> None:
+        """Remember the key of an action; written with `flush`."""
+        entry = (key, json.dumps(list(inputs)))
+        if self._last_keys is not None:
+            self._last_keys[name] = entry
+        self._new_keys[name] = entry
+
+    def record_build(self, request: str, outcome: str, ran: Iterable[RanAction]) -> None:
+        """Add a build to the journal; older builds beyond KEPT_BUILDS are dropped."""
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO builds (at, request, outcome) VALUES (?, ?, ?)", (int(time.time()), request, outcome)
+            )
+            build = cursor.lastrowid or 0
+            connection.executemany(
+                "INSERT INTO ran VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (build, seq, r.name, r.owner, r.key, json.dumps(r.inputs), r.before, json.dumps(r.before_inputs))
+                    + (r.reason, r.seconds)
+                    for seq, r in enumerate(ran)
+                ],
+            )
+            connection.execute("DELETE FROM builds WHERE build <= ?", (build - KEPT_BUILDS,))
+            connection.execute("DELETE FROM ran WHERE build <= ?", (build - KEPT_BUILDS,))
+
+    def last_build(self) -> tuple[str, str, list[RanAction]] | None:
+        """Return the request, the outcome and the actions that ran of the newest build in the journal."""
+        builds = self._database.rows("SELECT build, request, outcome FROM builds ORDER BY build DESC LIMIT 1")
+        if not builds:
+            return None
+        build, request, outcome = builds[0]
+        rows = self._database.rows(
+            "SELECT name, owner, key, inputs, before, before_inputs, reason, seconds FROM ran"
+            " WHERE build = ? ORDER BY seq",
+            (build,),
+        )
+        ran = [
+            RanAction(r[0], r[1], r[2], tuple(json.loads(r[3])), r[4], tuple(json.loads(r[5])), r[6], r[7]) for r in rows
+        ]
+        return request, outcome, ran
+
+    def flush(self) -> None:
+        """Write what was remembered, in one transaction."""
+        if not self._changed and not self._new_keys:
+            return
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(path, *state) for path, state in self._changed.items()],
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO last_keys VALUES (?, ?, ?)",
+                [(name, *entry) for name, entry in self._new_keys.items()],
+            )
+        self._changed = {}
+        self._new_keys = {}
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._database.close()

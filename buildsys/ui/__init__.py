@@ -1,0 +1,1 @@
+"""What a person sees: diagnostics and progress. Makes text; printing is the command line's."""
