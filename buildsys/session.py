@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildsys.analysis.analyser import Analyser, Inputs
 from buildsys.analysis.configuration import Configuration, canonical
 from buildsys.analysis.placing import output_paths
-from buildsys.errors import BuildError, BuildErrors, UsageError, UserError
+from buildsys.errors import BuildError, BuildErrors, InternalError, UsageError, UserError
 from buildsys.kubernetes import pins
 from buildsys.kubernetes.tables import Tables
 from buildsys.loading import patterns
@@ -31,8 +31,8 @@ from buildsys.snapshot import FOLDER, OUTPUT_BASE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from buildsys.execution.executor import Outcome
     from buildsys.execution.executor import Options as ExecutionOptions
+    from buildsys.execution.executor import Outcome
     from buildsys.model.action import Artifact
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
@@ -130,10 +130,7 @@ def open_workspace(place: Place) -> Session:
     rules = load_rules(workspace, files)
     inside = os.path.relpath(os.path.join(place.root, place.here), os.path.join(place.root, workspace.packages))
     here = "" if inside in {".", ".."} or inside.startswith("../") else inside
-    session = Session(
-        place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), Tables.load()
-    )
-    return session
+    return Session(place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), Tables.load())
 
 
 def resolve(session: Session, wanted: Sequence[str], *, manual: bool = False, keep_going: bool = False) -> list[Label]:
@@ -165,9 +162,7 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
     return Configuration(parameters, session.tables, explicit)
 
 
-def analyse(
-    session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False
-) -> Analysed:
+def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
     broken = session.loader.errors()
     session.read_lock()
@@ -179,6 +174,8 @@ def analyse(
         if target is not None:
             targets[label] = target
     errors = [*broken, *BuildErrors(analyser.errors).errors]
+    if len(targets) < len(labels) and not errors:
+        raise InternalError("B906", "a target could not be analysed, and no error says why")
     if errors and not (keep_going and targets):
         raise BuildErrors(errors)
     return Analysed(targets, analyser, len(labels), errors)
@@ -189,9 +186,9 @@ def build(
 ) -> Built:
     """Run what has to run and put the outputs of the targets where users look for them."""
     from buildsys.execution.executor import Executor
+    from buildsys.execution.journal import record
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
-    from buildsys.execution.journal import record
     from buildsys.store.local import open_store
     from buildsys.store.workspace_state import WorkspaceState
 
@@ -201,9 +198,7 @@ def build(
     state = WorkspaceState(os.path.join(place.output_base, "state.sqlite"))
     try:
         outputs = Outputs(place.output_base, store.blobs, state)
-        sources = Sources(
-            os.path.join(place.root, workspace.packages), workspace.packages, store.blobs, state
-        )
+        sources = Sources(os.path.join(place.root, workspace.packages), workspace.packages, store.blobs, state)
         executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
         outcome = executor.run({artifact: path for artifact, path in paths.items() if not artifact.is_source})
         record(state, sources, request, outcome)

@@ -1,7 +1,7 @@
 """The null build: prove with `stat` alone that nothing changed, and answer without loading anything.
 
-Imports only `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly: it holds the
-request (arguments, working directory, environment), and for every file and folder that the build looked at (the
+Imports only `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly: it holds
+the request (arguments, working directory, environment), and for every file and folder that the build looked at (the
 workspace's, the rc files, the program's own) and every output it made, what `stat` said *before* it was read. Whatever
 differs, is missing, or changed so shortly before the build that its times may not tell (git's "racy" rule), is stale.
 """
@@ -35,7 +35,7 @@ def current(argv: list[str]) -> str | None:
     try:
         here = os.getcwd()
         with open(_file(_base(argv, here), argv, here), "rb") as stream:
-            version, request, seen, message = marshal.load(stream)
+            version, request, seen, message = marshal.load(stream)  # noqa: S302 - written by this program
         if version != FORMAT or request != _request(argv, here):
             return None
     except (OSError, ValueError, EOFError, TypeError):
@@ -114,7 +114,7 @@ def now_ns() -> int:
     return time.time_ns()
 
 
-def _request(argv: list[str], here: str) -> tuple[object, ...]:
+def _request(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
     environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
     return (tuple(argv), here, environment, sys.version, sys.prefix)
 

@@ -42,5 +42,7 @@ class Decompress(BaseOperation):
         except ArchiveFault as fault:
             code = "B704" if fault.kind == "bomb" else "B702"
             raise ActionFailed(
-                code, f"cannot decompress '{self.src.name}': {fault}", hint="check the address and the digest it is pinned to"
+                code,
+                f"cannot decompress '{self.src.name}': {fault}",
+                hint="check the address and the digest it is pinned to",
             ) from fault

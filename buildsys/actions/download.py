@@ -113,7 +113,7 @@ class Download(BaseOperation):
             "B413",
             f"{self.what or url}: what arrived is not what is pinned: {arrived}",
             notes=(f"from    {url}", f"pinned  sha256:{self.sha256}", f"arrived sha256:{writer.hexdigest()}"),
-            hint="if the address is right and upstream has changed the file on purpose, update its line in the lock file",
+            hint="if upstream has changed the file on purpose, update its line in the lock file",
         )
 
     def _refused(self, url: str, fault: object, attempts: int) -> NetworkFault | DependencyError:

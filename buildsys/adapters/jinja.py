@@ -42,7 +42,7 @@ def render(template: str, variables: Mapping[str, str]) -> Rendered:
     for name in sorted(used - set(variables)):
         raise TemplateFault("undefined", f"'{name}' is undefined", _line_of(tree, name), name)
     try:
-        return Rendered(environment.from_string(tree).render(variables), used)  # type: ignore[arg-type] # takes a tree
+        return Rendered(environment.from_string(tree).render(variables), used)
     except UndefinedError as error:
         raise TemplateFault("undefined", error.message or "undefined", _runtime_line(error)) from error
     except SecurityError as error:

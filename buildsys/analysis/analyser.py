@@ -1,4 +1,4 @@
-"""The analyser: configured targets and their actions, each target once for all configurations that agree on what it reads.
+"""The analyser: configured targets and their actions, each once for all configurations that agree on what it reads.
 
 Targets are analysed depth first over generators, so that chains of any length need no deep stack; a cycle is reported
 with its whole path, and every target that can be analysed is, so that all errors come in one go.
@@ -80,6 +80,13 @@ class Analyser:
                 return True, target
         return False, None
 
+    def _reads(self, label: Label, configuration: Configuration) -> Reads:
+        """Return what a target that was looked at read of the configuration, whether it could be analysed or not."""
+        for reads, _ in self._known.get(label, ()):
+            if all(configuration.explicit(name) == value for name, value in reads.items()):
+                return reads
+        return {}
+
     def _work(
         self, label: Label, configuration: Configuration
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
@@ -95,20 +102,22 @@ class Analyser:
         try:
             nodes, wanted = self._attributes(target, reader)
         except (BuildError, BuildErrors) as error:
-            return self._fail(label, reader, target, error)
+            self._fail(label, reader, target, error)
+            return None
         found: dict[Label, ConfiguredTarget] = {}
         for dependency in wanted:
             answer = yield (dependency, inner)
+            reader.reads.update(self._reads(dependency, inner))
             if answer is not None:
                 found[dependency] = answer
-                reader.reads.update(answer.reads or {})
         try:
             self._check_visibility(target, found.values())
-            if len(found) < len(wanted):
-                return self._fail(label, reader, target, None)
-            return self._configured(target, reader, nodes, found)
+            if len(found) == len(wanted):
+                return self._configured(target, reader, nodes, found)
+            self._fail(label, reader, target, None)
         except (BuildError, BuildErrors) as error:
-            return self._fail(label, reader, target, error)
+            self._fail(label, reader, target, error)
+        return None
 
     def _attributes(self, target: Target, reader: Reader) -> tuple[dict[str, Node], list[Label]]:
         """Resolve the selects of a target; return its attributes and the labels in them."""
@@ -166,12 +175,10 @@ class Analyser:
         for action in context.actions(self._identity(reader.reads)):
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
-        return self._remember(
-            ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer
-        )
+        return self._remember(ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer)
 
     def _identity(self, reads: Reads) -> str:
-        """Return what tells an action apart from build to build: its choices, but not its versions, which may change."""
+        """Return what tells an action apart from build to build: its choices, but no versions, which may change."""
         parameters = self._inputs.workspace.parameters
         return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
 
@@ -180,9 +187,7 @@ class Analyser:
         self.targets.append(target)
         return target
 
-    def _fail(
-        self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None
-    ) -> None:
+    def _fail(self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None) -> None:
         if isinstance(error, BuildErrors):
             self.errors.extend(error.errors)
         elif error is not None:
@@ -202,7 +207,8 @@ class Analyser:
                     f"in {target.rule} rule {target.label}: target '{dependency.label}' is not visible from target"
                     f" '{target.label}'",
                     at=target.at,
-                    hint="check the visibility declaration of the former target if you think the dependency is legitimate",
+                    hint="check the visibility declaration of the former target"
+                    " if you think the dependency is legitimate",
                 )
 
     def _report_cycle(self, label: Label, path: list[Label]) -> None:

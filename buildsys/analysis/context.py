@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from buildsys.model.label import Label
     from buildsys.model.target import Target, Workspace
 
+
 class TargetContext:
     """One target under one configuration."""
 

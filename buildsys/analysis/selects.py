@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildsys.errors import Location, UserError
+from buildsys.errors import UserError
 from buildsys.model.condition import is_condition, parse_condition
 from buildsys.model.document import NO_MATCH, Mapping, Node, Scalar, Sequence, select_branches
 from buildsys.model.label import Label
@@ -80,7 +80,7 @@ class Selector:
             keys = "\n".join(f" {key.text}" for key, _, _ in matching)
             raise UserError(
                 "B218",
-                f"Illegal ambiguous match on configurable attribute \"{attribute}\": several conditions hold",
+                f'Illegal ambiguous match on configurable attribute "{attribute}": several conditions hold',
                 at=matching[1][0].at,
                 hint="make one of them a specialisation of the others, or give them the same value",
                 notes=(f"Conditions that hold:\n{keys}",),
@@ -110,7 +110,9 @@ class Selector:
             target = None if label in seen else self._find(label)
             seen.add(label)
         if target is None or target.rule != "config_setting":
-            raise UserError("B219", f"'{key.text}' is no config_setting", at=key.at, hint="name one, or write `cri=docker`")
+            raise UserError(
+                "B219", f"'{key.text}' is no config_setting", at=key.at, hint="name one, or write `cri=docker`"
+            )
         return setting_condition(target, self._parameters)
 
     def _values(self, branches: Mapping) -> str:
@@ -136,5 +138,3 @@ def _written(node: Node) -> object:
     if isinstance(node, Sequence):
         return [_written(item) for item in node.items]
     return [(key.text, _written(value)) for key, value in node.items]
-
-

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 from buildsys.errors import UserError
 from buildsys.model.document import Mapping, Node, Scalar, Sequence
 from buildsys.model.label import Label
-from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LABEL_KINDS, RAW, STRING, STRING_DICT, STRINGS, TARGET, TARGET_DICT
+from buildsys.sdk.rule import (
+    BOOL,
+    CHOICE,
+    FILE,
+    FILES,
+    INT,
+    LABEL_KINDS,
+    RAW,
+    STRING,
+    STRING_DICT,
+    STRINGS,
+    TARGET,
+    TARGET_DICT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +31,7 @@ if TYPE_CHECKING:
     from buildsys.model.action import Artifact
     from buildsys.model.provider import ConfiguredTarget
     from buildsys.sdk.rule import Attribute
+
 
 def labels(node: Node, attribute: Attribute, package: str, globs: Names[Location, tuple[str, ...]]) -> list[Label]:
     """Return the labels in the value of an attribute, globs replaced by what they matched."""

@@ -44,7 +44,9 @@ def dispatch(argv: list[str]) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        fault = EnvironmentFault("B504", f"{where}{error.strerror or error}", hint="look at the disk and the permissions")
+        fault = EnvironmentFault(
+            "B504", f"{where}{error.strerror or error}", hint="look at the disk and the permissions"
+        )
         terminal.errors([fault])
         return fault.exit_code
     except Exception:  # noqa: BLE001 - our own fault, whatever it is: say so and keep the traceback

@@ -1,8 +1,8 @@
 """Options as data: one row decides parsing, help and which commands take it.
 
-Forms follow Bazel: `--opt=value`, `--opt value`, `--flag`, `--noflag`, `--flag=true|yes|1|false|no|0`, `-k`, `-j4`, `-j 4`;
-of a repeated option the last one counts, unless it is a list. argparse knows none of `--noflag`, options between
-patterns and values that never swallow a pattern, which is why it is not used here (docs/decisions).
+Forms follow Bazel: `--opt=value`, `--opt value`, `--flag`, `--noflag`, `--flag=true|yes|1|false|no|0`, `-k`, `-j4`,
+`-j 4`; of a repeated option the last one counts, unless it is a list. argparse knows none of `--noflag`, options
+between patterns and values that never swallow a pattern, which is why it is not used here (docs/decisions).
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("output_base", TEXT, STARTUP, "", "where results of this workspace go (default: buildsys-out)", value="DIR"),
-    Option("buildsysrc", LIST, STARTUP, (), "another rc file; /dev/null ends the search for further ones", value="FILE"),
+    Option(
+        "buildsysrc", LIST, STARTUP, (), "another rc file; /dev/null ends the search for further ones", value="FILE"
+    ),
     Option("system_rc", BOOL, STARTUP, True, "read /etc/buildsys.buildsysrc"),
     Option("workspace_rc", BOOL, STARTUP, True, "read .buildsysrc of the workspace"),
     Option("home_rc", BOOL, STARTUP, True, "read ~/.buildsysrc"),
@@ -112,7 +114,9 @@ def parse(tokens: list[str], command: str) -> Parsed:
         option, text = _recognise(token, known, command)
         if text is None and option.kind != BOOL:
             if position == len(tokens):
-                raise UsageError("B011", f"Expected value after --{option.name}", hint=f"write --{option.name}={option.value}")
+                raise UsageError(
+                    "B011", f"Expected value after --{option.name}", hint=f"write --{option.name}={option.value}"
+                )
             text = tokens[position]
             position += 1
         value = _value(option, "true" if text is None else text)
@@ -162,7 +166,9 @@ def _value(option: Option, text: str) -> object:
             return True
         if text.lower() in {"false", "no", "0"}:
             return False
-        raise UsageError("B011", f"--{option.name}: '{text}' is neither true nor false", hint=f"write --[no]{option.name}")
+        raise UsageError(
+            "B011", f"--{option.name}: '{text}' is neither true nor false", hint=f"write --[no]{option.name}"
+        )
     if option.kind == NUMBER and not (text.isdigit() and int(text) < 1 << 31):
         raise UsageError("B011", f"--{option.name}: '{text}' is not a whole number", hint=f"write --{option.name}=8")
     if option.choices and text not in option.choices:

@@ -1,8 +1,8 @@
 """rc files: options by default and by `--config=NAME`, in Bazel's order and syntax.
 
-Files: /etc/buildsys.buildsysrc, .buildsysrc of the workspace, ~/.buildsysrc, those in $BUILDSYSRC (comma-separated), those
-of --buildsysrc. Lines: `startup|always|common|COMMAND[:CONFIG] OPTION...`, `import FILE`, `try-import FILE`; quoting as in
-the shell, `#` comments, a backslash at the end joins lines. Later lines win; the command line beats all of them.
+Files: /etc/buildsys.buildsysrc, .buildsysrc of the workspace, ~/.buildsysrc, those in $BUILDSYSRC (comma-separated),
+those of --buildsysrc. Lines: `startup|always|common|COMMAND[:CONFIG] OPTION...`, `import FILE`, `try-import FILE`;
+quoting as in the shell, `#` comments, a backslash at the end joins lines. Later lines win; the command line beats all.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from buildsys.cli.options import BUILDING, is_known
 from buildsys.errors import Location, UsageError, did_you_mean
 
 COMMANDS = (
-    "build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "clean", "help", "version", "shutdown",
-)  # fmt: skip
+    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "clean"),
+    *("help", "version", "shutdown"),
+)
 
 
 class Line(NamedTuple):
@@ -93,7 +94,9 @@ def _expand(tokens: list[str], lines: list[Line], command: str, within: tuple[st
         if not defined:
             hint = did_you_mean(name, {line.config for line in lines if line.config})
             known = ", ".join(sorted({line.config for line in lines if line.config}))
-            hint = hint or (f"the configurations are {known}" if known else "define it in .buildsysrc: build:NAME --option")
+            hint = hint or (
+                f"the configurations are {known}" if known else "define it in .buildsysrc: build:NAME --option"
+            )
             raise UsageError("B013", f"Config value '{name}' is not defined in any .rc file", hint=hint)
         for section in _sections(command):
             for line in defined:
@@ -109,7 +112,7 @@ def _sections(command: str) -> tuple[str, ...]:
 
 
 def _usable(line: Line, command: str) -> list[str]:
-    """Return the options of a line; one that only other commands know is left out where the section is a general one."""
+    """Return the options of a line; those that only other commands know are left out of general sections."""
     if line.command == command:
         return list(line.options)
     usable: list[str] = []

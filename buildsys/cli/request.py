@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from buildsys.cli.options import Parsed
-from buildsys.cli.terminal import Terminal
 from buildsys.errors import UsageError
 
 if TYPE_CHECKING:
+    from buildsys.cli.options import Parsed
+    from buildsys.cli.terminal import Terminal
     from buildsys.execution.executor import Options
     from buildsys.session import Place, Session
 
@@ -52,7 +52,9 @@ class Request:
         for text in self.options.list("param"):
             name, equals, value = text.partition("=")
             if not equals or not name:
-                raise UsageError("B011", f"--param: '{text}' is no NAME=VALUE", hint="write --param=kubernetes=v1.28.15")
+                raise UsageError(
+                    "B011", f"--param: '{text}' is no NAME=VALUE", hint="write --param=kubernetes=v1.28.15"
+                )
             found[name.strip()] = value
         return found
 

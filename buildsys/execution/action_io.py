@@ -36,7 +36,7 @@ class Stopped(Exception):
 class BuildIO:
     """The inputs, outputs and scratch space of one action. `direct` gives outputs that bypass the store their path."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seam between the engine and an operation
         self,
         action: Action,
         values: Mapping[Artifact, Value],

@@ -125,7 +125,9 @@ class Executor:
                 self._stop.set()
                 workers.shutdown(cancel_futures=True)
                 network.shutdown(cancel_futures=True)
-                raise Interrupted("B801", "build interrupted", hint="run it again: what was finished is kept") from error
+                raise Interrupted(
+                    "B801", "build interrupted", hint="run it again: what was finished is kept"
+                ) from error
             finally:
                 self._stop.set()
                 self._store.flush()

@@ -1,4 +1,4 @@
-"""The output folder: files and trees written where users look for them, and whether they are still as they were written.
+"""The output folder: files and trees where users look for them, and whether they are still as they were written.
 
 A file is written to a temporary folder on the same file system and renamed, so that what is there is always whole.
 """

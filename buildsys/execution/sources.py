@@ -93,7 +93,9 @@ class Sources:
         shown = self.path(artifact)
         if isinstance(error, FileNotFoundError):
             hint = "restore it, or mend the label"
-            return UserError("B208", f"missing input file '{shown}', named by '//{artifact.package}:{artifact.name}'", hint=hint)
+            return UserError(
+                "B208", f"missing input file '{shown}', named by '//{artifact.package}:{artifact.name}'", hint=hint
+            )
         return EnvironmentFault("B504", f"cannot read '{shown}': {error.strerror}", hint="check its permissions")
 
 

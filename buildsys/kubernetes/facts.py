@@ -166,6 +166,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType(
         "recommended.registry": _recommended("registry"),
         "recommended.lvscare": _recommended("lvscare"),
         "recommended.calico": _recommended("calico"),
+        "calico.registry": _recommended("calico_registry", "calico"),
         "calico.images": _recommended("calico_images", "calico"),
         "recommended.tigera_operator": _recommended("tigera_operator", "calico"),
         "arch.alt": Fact("the architecture as uname spells it: x86_64", lambda _, get: _arch(get)),

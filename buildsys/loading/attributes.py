@@ -83,9 +83,7 @@ def _select(branches: Mapping, package: str, parameters: Names[str, Parameter], 
             found.errors.append(error)
 
 
-def _list(
-    node: Node, attribute: Attribute, package: str, parameters: Names[str, Parameter], found: Found
-) -> None:
+def _list(node: Node, attribute: Attribute, package: str, parameters: Names[str, Parameter], found: Found) -> None:
     if isinstance(node, Mapping) and attribute.kind == FILES:
         _glob(node, found)
         return
@@ -136,5 +134,3 @@ def _glob(node: Mapping, found: Found) -> None:
 def _add(found: Found, fault: UserError | None) -> None:
     if fault is not None:
         found.errors.append(fault)
-
-

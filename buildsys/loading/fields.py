@@ -9,7 +9,8 @@ from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_yo
 from buildsys.model.document import BOOLEAN, INTEGER, STRING, Mapping, Node, Scalar, Sequence, described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence as Words
+    from collections.abc import Iterator
+    from collections.abc import Sequence as Words
 
 
 def mapping_of(node: Node | None, what: str, at: Location | None = None) -> Mapping:
@@ -24,8 +25,8 @@ def mapping_of(node: Node | None, what: str, at: Location | None = None) -> Mapp
 def text_fault(node: Node, wanted: str = STRING) -> UserError | None:
     """Say why `node` cannot be read as text (`wanted`: string, version, ...), or return None.
 
-    Numbers are taken as text only where YAML's reading of them cannot differ from what was written: `5000` can be, `1.20`
-    (which YAML reads as 1.2) cannot.
+    Numbers are taken as text only where YAML's reading of them cannot differ from what was written: `5000` can be,
+    `1.20` (which YAML reads as 1.2) cannot.
     """
     if not isinstance(node, Scalar):
         return UserError("B204", f"expected a {wanted}, not {described(node)}", at=node.at)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.package import BUILD_FILE, PackageLoader
-from buildsys.model.label import Label
-from buildsys.model.target import Package, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildsys.loading.files import FileReader
-    from buildsys.model.target import Workspace
+    from buildsys.model.label import Label
+    from buildsys.model.target import Package, Target, Workspace
     from buildsys.sdk.rule import RuleSet
 
 IGNORE_FILE = ".buildsysignore"

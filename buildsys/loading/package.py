@@ -174,6 +174,4 @@ class PackageLoader:
         hint = "rename one of them"
         if first.at == target.at:
             hint = "let the name contain each parameter of the matrix, such as `{cri}-{arch}`"
-        self._errors.append(
-            UserError("B211", f"{message}, declared at {first.at}", at=target.at, hint=hint)
-        )
+        self._errors.append(UserError("B211", f"{message}, declared at {first.at}", at=target.at, hint=hint))

@@ -109,5 +109,3 @@ def _constraint(node: Node, parameters: dict[str, Parameter]) -> Constraint:
     if errors:
         raise BuildErrors(errors)
     return constraint
-
-

@@ -12,12 +12,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from buildsys.model.digest import Digest, digest_bytes
-from buildsys.model.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from buildsys.model.label import Label
     from buildsys.model.tree import Tree
 
 T = TypeVar("T")
@@ -82,8 +82,9 @@ class Fetching(NamedTuple):
 class ActionIO(Protocol):
     """All that an operation may touch: its declared inputs, its outputs by index, and scratch space.
 
-    `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep by-products (a compressed frame of a payload) in the store under a key that names
-    everything that shapes their bytes; `map` applies a function that releases the GIL to many items, in parallel.
+    `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep
+    by-products (a compressed frame of a payload) in the store under a key that names all that shapes their bytes;
+    `map` applies a function that releases the GIL to many items, in parallel.
     """
 
     def value(self, artifact: Artifact) -> Value: ...

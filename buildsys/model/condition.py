@@ -41,7 +41,10 @@ def parse_condition(text: str, parameters: Mapping[str, Parameter], *, at: Locat
         operator = "==" if match[2] == "=" else match[2]
         if operator != "==" and parameter.kind != VERSION:
             raise UserError(
-                "B207", f"'{name}' is a {parameter.kind}; only versions have an order", at=at, hint=f"write {name}=VALUE"
+                "B207",
+                f"'{name}' is a {parameter.kind}; only versions have an order",
+                at=at,
+                hint=f"write {name}=VALUE",
             )
         if operator == "==" and (fault := parameter.fault(match[3])):
             raise UserError("B207", f"'{name}': {fault}", at=at)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer
+from typing import BinaryIO, TypeAlias
 
 Digest: TypeAlias = str
 """64 lower-case hexadecimal digits; the identity of a blob, a tree or an action."""
@@ -18,7 +15,7 @@ CHUNK = 1 << 20
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-def digest_bytes(data: Buffer) -> Digest:
+def digest_bytes(data: bytes | bytearray | memoryview) -> Digest:
     """Return the digest of `data`."""
     return hashlib.sha256(data).hexdigest()
 

@@ -5,9 +5,10 @@ Scalars keep their text: whether `1.20` is a number or a version is decided by w
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from buildsys.errors import Location
+if TYPE_CHECKING:
+    from buildsys.errors import Location
 
 STRING, INTEGER, FLOAT, BOOLEAN, NULL, TIMESTAMP = "string", "integer", "float", "boolean", "null", "timestamp"
 

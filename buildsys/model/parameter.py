@@ -12,8 +12,10 @@ KINDS = (VERSION, STRING, CHOICE, BOOL, URL)
 
 
 class Parameter(NamedTuple):
-    """A declared parameter. `default` may name facts (`{recommended.containerd}`); `names_output` tells whether a
-    value other than the default gives the outputs a path of their own.
+    """A declared parameter.
+
+    `default` may name facts (`{recommended.containerd}`); `names_output` tells whether a value other than the default
+    gives the outputs a path of their own.
     """
 
     name: str

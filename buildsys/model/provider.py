@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from buildsys.errors import Location
-from buildsys.model.action import Artifact
-from buildsys.model.label import Label
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from buildsys.errors import Location
+    from buildsys.model.action import Artifact
+    from buildsys.model.label import Label
 
 
 class DefaultInfo(NamedTuple):

@@ -12,14 +12,14 @@ from buildsys.sdk import Artifact, Context, DefaultInfo, Provider, Rule, attr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive(Rule):
-    """Members of an archive, each a file of its own: a new archive rebuilds only what is made of members that differ."""
+    """Members of an archive, each a file of its own: only what is made of members that differ is made again."""
 
     NAME: ClassVar[str] = "archive"
 
     src: Artifact = attr("The archive; its format is told by its first bytes.")
     members: Mapping[str, str] = attr(
-        "The name that each file gets (also its place in a rootfs), and the member that it is: a name, or a pattern with"
-        " one `*`; several, separated by ` | `, are tried in order."
+        "The name that each file gets (also its place in a rootfs), and the member that it is: a name, or a pattern"
+        " with one `*`; several, separated by ` | `, are tried in order."
     )
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:

@@ -18,7 +18,7 @@ class ContainerImages(Rule):
     """The `registry/` folder of a rootfs.
 
     With the parameter `source` set to `sample` it holds a one-layer stand-in of each image of the list. Otherwise it is
-    the empty storage folder that `sealer build` fills from `manifests/imageList`: images are not pulled by this version.
+    the empty storage folder that `sealer build` fills from `manifests/imageList`: this version pulls no images.
     """
 
     NAME: ClassVar[str] = "container_images"

@@ -12,7 +12,7 @@ from buildsys.sdk import Artifact, Context, DefaultInfo, LayerEntry, LayerInfo, 
 class Filegroup(Rule):
     """Files under one name.
 
-    In a rootfs each file stands at its name relative to its package, with `strip_prefix` removed and `prefix` put before.
+    In a rootfs each file stands at its name relative to its package, without `strip_prefix` and below `prefix`.
     """
 
     NAME: ClassVar[str] = "filegroup"

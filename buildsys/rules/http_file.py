@@ -31,7 +31,9 @@ class HttpFile(Rule):
     version: str = attr("The version of the pin.", "")
     arch: str = attr("The architecture of the pin; `any` for files that serve all.", "{arch}")
     sha256: str = attr("The digest, for files that the lock file does not list.", "")
-    downloaded_file_path: str = attr("The name of the file, and its place in a rootfs; by default the target's name.", "")
+    downloaded_file_path: str = attr(
+        "The name of the file, and its place in a rootfs; by default the target's name.", ""
+    )
     executable: bool = attr("Whether the file is a program.", False)
     sample: Literal["", "elf", "script", "text", "archive", "image"] = attr("The form of the stand-in.", "")
     sample_members: tuple[str, ...] = attr("The programs in the stand-in of an archive.", ())
@@ -78,12 +80,10 @@ class HttpFile(Rule):
                     "B415",
                     f"{ctx.label}: the parameter '{self.mirror}', where {what} comes from, is not set",
                     at=ctx.at("mirror"),
-                    hint=f"give --param={self.mirror}=URL, or add this line to .buildsysrc: build --param={self.mirror}=URL",
+                    hint=f"give --param={self.mirror}=URL, or add to .buildsysrc: build --param={self.mirror}=URL",
                 )
             )
         if errors:
             raise BuildErrors(errors)
         urls = tuple(url if "://" in url else f"{base}/{url.lstrip('/')}" for url in self.urls)
         return Download(sha256=digest, executable=self.executable, urls=urls, what=what)
-
-

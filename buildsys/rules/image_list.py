@@ -18,7 +18,9 @@ class ImageList(Rule):
     NAME: ClassVar[str] = "image_list"
 
     kubernetes: str = attr('The Kubernetes version; "" for a list without the images of kubeadm.', "{kubernetes}")
-    srcs: tuple[Artifact, ...] = attr("Further lists: one image a line; blank lines, comments and quotes are allowed.", ())
+    srcs: tuple[Artifact, ...] = attr(
+        "Further lists: one image a line; blank lines, comments and quotes are allowed.", ()
+    )
     out: str = attr("The name of the list.", "imageList")
     paths: tuple[str, ...] = attr("Where it stands in a rootfs.", ("imageList", "manifests/imageList"))
 

@@ -15,8 +15,9 @@ from buildsys.sdk import Context, DefaultInfo, Provider, Rule, attr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeadmConfig(Rule):
-    """kubeadm's configuration: API version, CRI socket, image repositories, and the fields, gates and flags that the
-    release knows. A combination that cannot work is an error that says why and what to choose.
+    """kubeadm's configuration: API version, CRI socket, image repositories; fields, gates and flags the release knows.
+
+    A combination that cannot work is an error that says why and what to choose.
     """
 
     NAME: ClassVar[str] = "kubeadm_config"

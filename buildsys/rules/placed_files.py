@@ -15,7 +15,9 @@ class PlacedFiles(Rule):
 
     NAME: ClassVar[str] = "placed_files"
 
-    files: Mapping[str, ConfiguredTarget] = attr("Places in a rootfs, and the target (with one file) or source file of each.")
+    files: Mapping[str, ConfiguredTarget] = attr(
+        "Places in a rootfs, and the target (with one file) or source file of each."
+    )
     mode: str = attr("The mode of the files, such as `0755`; by default 0755 for executables and 0644 for others.", "")
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:

@@ -35,7 +35,9 @@ class TarballRule(Rule):
         """One Tarball action, one file out."""
         info = self.tree.get(TreeInfo)
         if info is None:
-            ctx.fail("B227", f"'{self.tree.label}' is no tree", attribute="tree", hint="name a rootfs or a build_context")
+            ctx.fail(
+                "B227", f"'{self.tree.label}' is no tree", attribute="tree", hint="name a rootfs or a build_context"
+            )
         compression = _COMPRESSION[self.format]
         if self.single_stream and compression != "none":
             compression += "-single"

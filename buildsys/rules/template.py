@@ -31,6 +31,8 @@ class TemplateRule(Rule):
         variables = {name: ctx.param(name) for name in self.params} | dict(self.vars)
         shown = ctx.shown(self.src)
         ctx.register(
-            Render(template=self.src, variables=tuple(sorted(variables.items())), shown=shown), [out], f"Render {out.path}"
+            Render(template=self.src, variables=tuple(sorted(variables.items())), shown=shown),
+            [out],
+            f"Render {out.path}",
         )
         return (DefaultInfo((out,)),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, UserError
-from buildsys.model.provider import ConfiguredTarget, LayerEntry, LayerInfo
+from buildsys.model.provider import ConfiguredTarget, LayerEntry, LayerInfo, TreeEntry
 from buildsys.model.tree import link_fault, path_fault
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def combine(ctx: Context, layers: Iterable[LayerInfo], overrides: Iterable[str] 
     """
     allowed = set(overrides)
     entries: dict[str, LayerEntry] = {}
-    trees = []
+    trees: list[TreeEntry] = []
     errors: list[BuildError] = []
     for layer in layers:
         trees.extend(layer.trees)
@@ -47,7 +47,9 @@ def combine(ctx: Context, layers: Iterable[LayerInfo], overrides: Iterable[str] 
             fault = path_fault(entry.path) or (link_fault(entry.path, entry.link) if entry.link else "")
             if fault:
                 hint = "destinations are relative and stay below the root of the rootfs"
-                errors.append(UserError("B226", f"{entry.origin}: invalid destination: {fault}", at=entry.at, hint=hint))
+                errors.append(
+                    UserError("B226", f"{entry.origin}: invalid destination: {fault}", at=entry.at, hint=hint)
+                )
                 continue
             known = entries.get(entry.path)
             if known is not None and not _same(known, entry) and entry.path not in allowed:

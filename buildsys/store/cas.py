@@ -8,7 +8,8 @@ Layout of the versioned bucket, below the store's root:
 
 A blob is written to `tmp`, flushed to the disk and renamed, so a blob that is there is whole. A small blob is hashed
 each time it is read; a large one is trusted while its fingerprint (size, mtime, ctime, inode) is the one recorded when
-it was hashed, and hashed again otherwise. What fails the check is removed and counts as missing: its producer runs again.
+it was hashed, and hashed again otherwise. What fails the check is
+removed and counts as missing: its producer runs again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import io
 import os
 import shutil
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
@@ -310,10 +311,8 @@ def _fingerprint(stat: os.stat_result) -> tuple[int, int, int, int]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    try:
+    with suppress(OSError):
         yield
-    except OSError:
-        pass
 
 
 def remove_rubbish(root: str) -> None:

@@ -92,7 +92,7 @@ class Database:
             raise EnvironmentFault(
                 "B502",
                 f"the store's index {self.path} cannot be used: {error}",
-                hint="check that the folder is writable and the disk is not full, or name another with --disk_cache=DIR",
+                hint="check that the folder is writable and the disk not full, or give another: --disk_cache=DIR",
             ) from error
         except sqlite3.DatabaseError as error:
             self._connection.close()

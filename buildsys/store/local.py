@@ -9,6 +9,7 @@ from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
 from buildsys.store.database import Database
+
 if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 

@@ -6,7 +6,6 @@ All of it can be made again; none of it is shared with other workspaces.
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from buildsys.snapshot import COARSE_NS, FINE_NS
 from buildsys.store.database import Database
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
 
     from buildsys.model.digest import Digest
@@ -119,8 +119,18 @@ class WorkspaceState:
             connection.executemany(
                 "INSERT INTO ran VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (build, seq, r.name, r.owner, r.key, json.dumps(r.inputs), r.before, json.dumps(r.before_inputs))
-                    + (r.reason, r.seconds)
+                    (
+                        build,
+                        seq,
+                        r.name,
+                        r.owner,
+                        r.key,
+                        json.dumps(r.inputs),
+                        r.before,
+                        json.dumps(r.before_inputs),
+                        r.reason,
+                        r.seconds,
+                    )
                     for seq, r in enumerate(ran)
                 ],
             )
@@ -139,7 +149,8 @@ class WorkspaceState:
             (build,),
         )
         ran = [
-            RanAction(r[0], r[1], r[2], tuple(json.loads(r[3])), r[4], tuple(json.loads(r[5])), r[6], r[7]) for r in rows
+            RanAction(r[0], r[1], r[2], tuple(json.loads(r[3])), r[4], tuple(json.loads(r[5])), r[6], r[7])
+            for r in rows
         ]
         return request, outcome, ran
 

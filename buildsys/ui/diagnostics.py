@@ -1,9 +1,9 @@
 """Diagnostics: an error as text, with its place, the line it is about, a caret, the reason and the next step.
 
-    ERROR: context/rootfs/BUILD.yaml:12:5: //rootfs:x: no such attribute 'scr' in 'template' rule [B202]
-        12 |     scr: etc/kubelet.service
-           |     ^^^
-      hint: did you mean 'src'?
+ERROR: context/rootfs/BUILD.yaml:12:5: //rootfs:x: no such attribute 'scr' in 'template' rule [B202]
+    12 |     scr: etc/kubelet.service
+       |     ^^^
+  hint: did you mean 'src'?
 """
 
 from __future__ import annotations

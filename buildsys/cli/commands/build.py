@@ -35,7 +35,9 @@ def build(request: Request) -> int:
         terminal.message("INFO", line)
     if analysed.errors:
         terminal.errors(analysed.errors)
-        terminal.message("INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets")
+        terminal.message(
+            "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
+        )
     if not request.options.flag("build"):
         return BUILD_FAILURE if analysed.errors else 0
     built = session.build(opened, analysed, config, request.execution(), terminal.events, " ".join(request.argv))
@@ -80,9 +82,7 @@ def _result_lines(request: Request, built: Built) -> list[str]:
 
 def _remarks(built: Built) -> list[str]:
     """Return what a user must know of a build that succeeded."""
-    sample = any(
-        (target.reads or {}).get("source") == "sample" for target in built.analysed.targets.values()
-    )
+    sample = any((target.reads or {}).get("source") == "sample" for target in built.analysed.targets.values())
     return ["This is a sample: stand-ins take the place of upstream's files. It is not deployable."] if sample else []
 
 
@@ -131,5 +131,3 @@ def _unchanged(lines: list[str]) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
