@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from buildsys.kubernetes.tables import Tables
+    from buildsys.model.action import Action
     from buildsys.model.digest import Digest
     from buildsys.model.document import Node
     from buildsys.model.target import Package, Target, Workspace
@@ -52,6 +53,7 @@ class Analyser:
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
         """Every configured target, each after those it depends on."""
+        self._actions: dict[tuple[Label, str], list[Action]] = {}
 
     def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
         """Return the configured target, or None when it cannot be analysed; `errors` then says why."""
@@ -73,6 +75,10 @@ class Analyser:
                     stack.popitem()
                     answer = stop.value
         return answer
+
+    def actions_of(self, target: ConfiguredTarget) -> list[Action]:
+        """Return the actions that a configured target itself declares."""
+        return self._actions.get((target.label, target.config), [])
 
     def _recall(self, label: Label, configuration: Configuration) -> tuple[bool, ConfiguredTarget | None]:
         for reads, target in self._known.get(label, ()):
@@ -172,7 +178,8 @@ class Analyser:
             raise BuildErrors(broken)
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
-        for action in context.actions(self._identity(reader.reads)):
+        actions = self._actions[label, config] = context.actions(self._identity(reader.reads))
+        for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
         return self._remember(ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer)

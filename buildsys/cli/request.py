@@ -36,7 +36,11 @@ class Request:
         """Find the workspace."""
         from buildsys.session import locate
 
-        place = locate(os.getcwd(), output_base=self.startup.text("output_base"), store=self.options.text("disk_cache"))
+        place = locate(
+            os.getcwd(),
+            output_base=self.startup.text("output_base"),
+            store=str(self.options.values.get("disk_cache", "")),
+        )
         self.terminal.root = place.root
         return place
 

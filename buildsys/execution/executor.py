@@ -39,6 +39,9 @@ FLUSH_SECONDS = 2.0
 
 NETWORK = "network"
 
+IN_STORE = ""
+"""In place of a path: the artifact is to be in the store, and nowhere else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -104,12 +107,14 @@ class Executor:
         self._makers = Makers(store.blobs, self._outcome.values)
         self._flushed = time.monotonic()
 
-    def run(self, wanted: Mapping[Artifact, str]) -> Outcome:
+    def run(self, wanted: Mapping[Artifact, str], kept: Iterable[Artifact] = ()) -> Outcome:
         """Make the artifacts `wanted`, each to stand at a path of the output folder, and put them there.
 
+        Those `kept` are made too, but stay in the store.
         Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once everything that ran has
         stopped and nothing half-written is left.
         """
+        wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
         order = self._graph.closure(wanted)
         self._plan(order, wanted)
         with (
@@ -145,7 +150,8 @@ class Executor:
                 self._ready.append(action)
         for artifact, path in wanted.items():
             producer_ = self._graph.producer(artifact)
-            if producer_ is not None and not producer_.operation.STORED and artifact not in consumed:
+            stored = producer_ is None or producer_.operation.STORED or path == IN_STORE
+            if not stored and artifact not in consumed:
                 self._direct[artifact] = path
 
     def _loop(self) -> None:
@@ -318,7 +324,7 @@ class Executor:
 
     def _place(self, artifact: Artifact, path: str, producer: Action | None) -> None:
         value = self._outcome.values[artifact]
-        if self._outputs.is_current(path, value):
+        if path != IN_STORE and self._outputs.is_current(path, value):
             self._outputs.accept(path)
             return
         if artifact in self._direct and producer is not None:
@@ -330,7 +336,10 @@ class Executor:
             return
         while artifact not in self._outcome.failed:
             try:
-                self._outputs.write(path, value)
+                if path != IN_STORE:
+                    self._outputs.write(path, value)
+                elif not self._store.blobs.contains(value.digest):
+                    raise BlobMissing(value.digest)
             except BlobMissing as lost:
                 self._store.blobs.forget_soundness()
                 if self._sources.stage(lost.digest):

@@ -43,6 +43,19 @@ class Outputs:
         """Tell whether the file at `path` (relative) is the one that was written for `value`."""
         return not value.tree and self._holds(path, value.digest, 0o755 if value.executable else 0o644)
 
+    def holds(self, path: str, value: Value) -> bool:
+        """Tell whether `write` would leave everything as it is. Raises `BlobMissing` for a tree that is lost."""
+        if not value.tree:
+            return self.is_current(path, value)
+        tree = Tree.from_bytes(self._blobs.read(value.digest))
+        root = os.path.join(self.folder, path)
+        there = {
+            os.path.relpath(os.path.join(folder, name), root)
+            for folder, folders, files in os.walk(root)
+            for name in (*folders, *files)
+        }
+        return os.path.isdir(root) and len(there) == len(tree.entries) and all(self._is(path, e) for e in tree.entries)
+
     def write(self, path: str, value: Value) -> None:
         """Make `path` hold a value: a file, or a tree with exactly its entries. Raises `BlobMissing`."""
         if value.tree:
@@ -113,6 +126,20 @@ class Outputs:
         elif not (os.path.islink(target) and os.readlink(target) == entry.target):
             _remove(target)
             os.symlink(entry.target, target)
+
+    def _is(self, root: str, entry: Entry) -> bool:
+        """Tell whether an entry of a tree stands below `root` as it should."""
+        path = f"{root}/{entry.path}"
+        target = os.path.join(self.folder, path)
+        if entry.kind == FILE:
+            return self._holds(path, entry.digest, entry.mode)
+        try:
+            found = os.lstat(target)
+        except OSError:
+            return False
+        if entry.kind == SYMLINK:
+            return stat.S_ISLNK(found.st_mode) and os.readlink(target) == entry.target
+        return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == entry.mode
 
     def _remove_strangers(self, root: str, tree: Tree) -> None:
         """Remove what is below `root` and not in the tree, or is there as something else."""
