@@ -176,7 +176,7 @@ class _Tables:
             row["actionKey"] = action.key
         row |= {"mnemonic": action.mnemonic, "configurationId": config, "inputDepSetIds": sets}
         row |= {"outputIds": outputs, "primaryOutputId": outputs[0]}
-        row["executionInfo"] = [{"key": name, "value": _compact(value)} for name, value in action.params.items()]
+        row["arguments"] = [f"{name}={_compact(value)}" for name, value in action.params.items()]
         self.message["actions"].append(row)
 
     def _artifact(self, path: str) -> int:
