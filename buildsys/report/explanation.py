@@ -59,12 +59,13 @@ def explained(
         return [*lines, "Nothing ran: nothing that its outputs depend on had changed."]
     if not chosen:
         return [*lines, "None of them is needed by the targets asked about."]
+    shown: set[tuple[Digest, Digest]] = set()
     for entry in chosen:
-        lines += ["", *_entry(entry, lookup)]
+        lines += ["", *_entry(entry, lookup, shown)]
     return lines
 
 
-def _entry(entry: RanAction, lookup: Lookup) -> list[str]:
+def _entry(entry: RanAction, lookup: Lookup, shown: set[tuple[Digest, Digest]]) -> list[str]:
     if entry.reason == "new":
         return [f"{entry.name}: new", "  it was never needed here before"]
     if entry.reason == "lost":
@@ -75,44 +76,61 @@ def _entry(entry: RanAction, lookup: Lookup) -> list[str]:
         which = "the last time" if before is None else "this time"
         return [*lines, f"  what it was {which} is not in the store any more"]
     for change in compare(before, after, entry.before_inputs, entry.inputs):
-        lines += [f"  {line}" for line in _change(change, lookup)]
+        found = _input(change, lookup, shown) if change.what == INPUT else _other(change)
+        lines += [f"  {line}" for line in found]
     return lines
 
 
-def _change(change: Change, lookup: Lookup) -> list[str]:
+def _other(change: Change) -> list[str]:
+    """Return lines about a change of anything but an input."""
     title = f"{change.what} {change.name}".rstrip()
-    if change.what == INPUT:
-        return _input(change, title, lookup)
     before, after = change.before, change.after
-    if change.what == PARAMETER and before is not None and after is not None and ("\n" in before or "\n" in after):
-        return [f"{title}:", *_diff(before, after)]
+    if change.what == PARAMETER and before is not None and after is not None:
+        old, new = _parts(before), _parts(after)
+        if len(old) > 1 or len(new) > 1:
+            return [f"{title}:", *_diff(old, new)]
     return [f"{title}: {_value(before)} -> {_value(after)}"]
 
 
-def _input(change: Change, title: str, lookup: Lookup) -> list[str]:
+def _parts(value: str) -> list[str]:
+    """Return the lines of a text, or the items of a list."""
+    if value.startswith("["):
+        try:
+            items = json.loads(value)
+        except ValueError:
+            return value.splitlines()
+        return [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in items]
+    return value.splitlines()
+
+
+def _input(change: Change, lookup: Lookup, shown: set[tuple[Digest, Digest]]) -> list[str]:
+    """Return lines about a change of an input; how its content has changed is told once in an explanation."""
     before, after = change.before, change.after
+    line = f"input {change.name}: {_token(before)} -> {_token(after)}"
     if before is None or after is None:
-        return [f"{title}: {_token(before)} -> {_token(after)}"]
-    line = f"{title}: {_token(before)} -> {_token(after)}"
-    if _digest(before) == _digest(after):
-        return [f"{line} (the same content; executable or not has changed)"]
-    old, new = lookup.content(_digest(before)), lookup.content(_digest(after))
+        return [line]
+    pair = _digest(before), _digest(after)
+    if pair[0] == pair[1]:
+        return [line, "  the content is the same"]
+    if pair in shown:
+        return [line]
+    old, new = lookup.content(pair[0]), lookup.content(pair[1])
     if old is None or new is None:
         return [line]
-    if before.startswith(_TREE) and after.startswith(_TREE):
+    shown.add(pair)
+    trees = before.startswith(_TREE), after.startswith(_TREE)
+    if all(trees):
         return [line, *_tree_diff(old, new)]
     texts = _as_text(old), _as_text(new)
-    if texts[0] is None or texts[1] is None or before.startswith(_TREE) or after.startswith(_TREE):
+    if any(trees) or texts[0] is None or texts[1] is None:
         return [line]
-    return [line, *_diff(texts[0], texts[1])]
+    return [line, *_diff(texts[0].splitlines(), texts[1].splitlines())]
 
 
-def _diff(before: str, after: str) -> list[str]:
+def _diff(before: list[str], after: list[str]) -> list[str]:
     """Return a unified difference, cut short where it is long."""
-    lines = list(
-        difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=2)
-    ) or ["(they differ in line ends only)"]
-    return _capped(lines)
+    lines = list(difflib.unified_diff(before, after, "before", "after", lineterm="", n=2))
+    return _capped(lines or ["(they differ in line ends only)"])
 
 
 def _tree_diff(before: bytes, after: bytes) -> list[str]:
