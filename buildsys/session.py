@@ -32,7 +32,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import find_root, load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import FOLDER, OUTPUT_BASE
+from buildsys.snapshot import OUTPUT_BASE, OUTPUT_LINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
     from buildsys.store.local import LocalStore
     from buildsys.store.workspace_state import WorkspaceState
-
-OUTPUT_LINK = "buildsys-bin"
 
 
 class Place(NamedTuple):
@@ -374,14 +372,9 @@ def explain(session: Session, wanted: Sequence[str]) -> list[str]:
 
 def clean(place: Place, *, expunge: bool) -> list[str]:
     """Remove the outputs of this workspace and, with `expunge`, what it remembers; return what was removed."""
-    from buildsys.execution.outputs import remove_all
+    from buildsys.execution.output_folder import remove
 
-    removed = remove_all(place.output_base, expunge=expunge)
-    link = os.path.join(place.root, OUTPUT_LINK)
-    if os.path.islink(link):
-        os.unlink(link)
-        removed.append(link)
-    return removed
+    return remove(place.root, place.output_base, expunge=expunge)
 
 
 def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: Workspace) -> list[str]:
@@ -396,18 +389,6 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
 
 def prepare(place: Place) -> None:
     """Make the output folder, and let `buildsys-bin` in the workspace lead to it."""
-    link, target = os.path.join(place.root, OUTPUT_LINK), os.path.join(place.output_base, "bin")
-    os.makedirs(target, exist_ok=True)
-    os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)
-    wanted = os.path.relpath(target, place.root) if target.startswith(place.root + os.sep) else target
-    try:
-        if os.readlink(link) == wanted:
-            return
-        os.unlink(link)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise UserError(
-            "B003", f"{OUTPUT_LINK} in the workspace is no link of buildsys", hint="move it out of the way"
-        ) from error
-    os.symlink(wanted, link)
+    from buildsys.execution.output_folder import make
+
+    make(place.root, place.output_base)
