@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildsys.errors import InternalError, QueryError, did_you_mean
+from buildsys.errors import QueryError, did_you_mean
 from buildsys.query.expression import Call, Expression, Let, Operation, SetOf, Word, unrolled
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def evaluate(
     functions: Mapping[str, Function],
     variables: Mapping[str, Nodes] | None = None,
 ) -> Nodes:
-    """Return the nodes that an expression stands for, in the order found.
+    """Return the nodes that an expression stands for, in the order found; it was parsed with the same functions.
 
     Raises `QueryError` B033 for a variable that no `let` defines, and what the universe raises.
     """
@@ -46,8 +46,6 @@ def evaluate(
                     found = {node: None for node in found if (node in other) == (operator == "^")}
             return found
         case Call(name, arguments):
-            if name not in functions:
-                raise InternalError("B907", f"the query function '{name}' has no meaning here")
             values = [a if isinstance(a, str | int) else evaluate(a, universe, functions, variables) for a in arguments]
             return functions[name].apply(universe, *values)
 
