@@ -1,7 +1,7 @@
 """Keys: every field of every operation takes part or is exempt with a reason, and no key changes by accident.
 
-`goldens/keys.txt` holds the descriptor of one sample of each operation. A change there is a change of cache keys: say so
-in CHANGELOG.md, then write the file anew with BUILDSYS_UPDATE_GOLDENS=1.
+`goldens/keys.txt` holds the descriptor of one sample of each operation. A change there is a change of cache keys: say
+so in CHANGELOG.md, then write the file anew with BUILDSYS_UPDATE_GOLDENS=1.
 """
 
 from __future__ import annotations
