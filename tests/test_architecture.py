@@ -237,6 +237,7 @@ def test_a_null_build_imports_none_of_the_heavy_modules(tmp_path: Path) -> None:
         "assert run(['build', '//a:x']) == 0"
     )
     environment_site = "import site; site.main()\n"
+    full: set[str] = set()
     for _ in range(3):
         full = _modules(run, environment_site)
     assert "yaml" not in full, "the third build is still not a null build"
