@@ -6,6 +6,7 @@ Writes `rootfs.json` and `rootfs.md` to --out (docs/benchmarks): medians, and ra
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import buildsys
 from benchmarks.measure import Figure, repeat, run
 from benchmarks.mirror import make_mirror
 from benchmarks.peers import Buildsys, Make, Peer, Shell
@@ -50,6 +52,7 @@ def rootfs(folder: Path, rounds: int, count: int, size: int) -> dict[str, object
         place = folder / kind.__name__.lower()
         place.mkdir()
         peers.append(kind(place, blobs))
+    compileall.compile_dir(str(Path(buildsys.__file__).parent), quiet=1)
     figures: dict[str, dict[str, Figure]] = {}
     for peer in peers:
         peer.set_up()

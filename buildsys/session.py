@@ -184,7 +184,10 @@ def analyse(session: Session, labels: Sequence[Label], config: Configuration, *,
 def build(
     session: Session, analysed: Analysed, config: Configuration, options: ExecutionOptions, events: Events, request: str
 ) -> Built:
-    """Run what has to run and put the outputs of the targets where users look for them."""
+    """Run what has to run and put the outputs of the targets where users look for them.
+
+    Hold the lock of the output base (`store.lock.exclusive`) around it.
+    """
     from buildsys.execution.executor import Executor
     from buildsys.execution.journal import record
     from buildsys.execution.outputs import Outputs

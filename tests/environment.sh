@@ -39,5 +39,6 @@ ensure_environment() {
   [ -x "$1/.venv/bin/python" ] || python3 -m venv "$1/.venv"
   echo "installing buildsys into .venv" >&2
   "$1/.venv/bin/python" -m pip --disable-pip-version-check --quiet install -e "$1${2:+[$2]}" >&2
+  "$1/.venv/bin/python" -m compileall -q "$1/buildsys"  # even where PYTHONDONTWRITEBYTECODE is set, start fast
   touch "$stamp" "$1/.venv/installed-plain"
 }

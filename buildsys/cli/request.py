@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from buildsys.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.executor import Options
     from buildsys.session import Place, Session
+    from buildsys.snapshot import Seen
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Request:
     options: Parsed
     startup: Parsed
     terminal: Terminal
-    rc_files: list[str] = field(default_factory=list)
+    rc_seen: list[Seen] = field(default_factory=list)
     began_ns: int = 0
 
     @property
@@ -79,6 +82,11 @@ class Request:
             keep_going=options.flag("keep_going"),
             fetching=fetching,
         )
+
+
+def waiting(terminal: Terminal) -> Callable[[], None]:
+    """Return what to do before waiting for another command."""
+    return lambda: terminal.note("Another command is running in this workspace. Waiting for it to complete...")
 
 
 def _jobs(text: str) -> int:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 from buildsys import session, snapshot
+from buildsys.cli.request import waiting
 from buildsys.errors import BuildErrors, UsageError
+from buildsys.store.lock import exclusive
 
 if TYPE_CHECKING:
     from buildsys.cli.request import Request
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
+    from buildsys.snapshot import Seen
 
 BUILD_FAILURE = 1
 
@@ -24,6 +28,7 @@ def build(request: Request) -> int:
         request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
         return 0
     keep_going = request.options.flag("keep_going")
+    program = snapshot.program()
     opened = request.open()
     session.prepare(opened.place)
     labels = session.resolve(opened, request.patterns, keep_going=keep_going)
@@ -40,12 +45,15 @@ def build(request: Request) -> int:
         )
     if not request.options.flag("build"):
         return BUILD_FAILURE if analysed.errors else 0
-    built = session.build(opened, analysed, config, request.execution(), terminal.events, " ".join(request.argv))
+    options = request.execution()
+    lock = os.path.join(opened.place.output_base, "lock")
+    with exclusive(lock, wait=request.startup.flag("block_for_lock"), waiting=waiting(terminal)):
+        built = session.build(opened, analysed, config, options, terminal.events, " ".join(request.argv))
     terminal.errors(built.outcome.errors)
     _report(request, built, began)
     if built.errors:
         return BuildErrors(built.errors).exit_code if not analysed.errors else BUILD_FAILURE
-    _remember(request, opened, built, lines)
+    _remember(request, opened, built, lines, program)
     return 0
 
 
@@ -110,7 +118,7 @@ def _processes(ran: int, hits: int) -> str:
     return f"{ran + hits} process{'' if ran + hits == 1 else 'es'}" + (f": {', '.join(parts)}." if parts else ".")
 
 
-def _remember(request: Request, opened: Session, built: Built, lines: list[str]) -> None:
+def _remember(request: Request, opened: Session, built: Built, lines: list[str], program: list[Seen]) -> None:
     """Write the snapshot that will answer this request as long as nothing changes."""
     tag = request.terminal.palette.tag
     text = "".join(f"{tag('INFO')} {line}\n" for line in _unchanged(lines))
@@ -118,8 +126,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str])
     text += f"{tag('INFO')} Elapsed time: {{elapsed}}s, Critical Path: 0.00s\n{tag('INFO')} 0 processes.\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
     text += f"{tag('INFO')} Build completed successfully, 0 total actions\n"
-    inputs = [*opened.files.seen.values(), *built.seen, *snapshot.program()]
-    inputs += [snapshot.look(path) for path in request.rc_files]
+    inputs = [*opened.files.seen.values(), *built.seen, *program, *request.rc_seen]
     snapshot.write(request.argv, opened.place.output_base, inputs, built.written, request.began_ns, text)
 
 
