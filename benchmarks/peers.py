@@ -115,10 +115,8 @@ class Buildsys(Peer):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
-class Shell(Peer):
-    """A plain shell script: verify with sha256sum, copy, render with sed, `tar | zstd`; all of it every time."""
-
-    name = "shell, tar to zstd"
+class TarPeer(Peer):
+    """A peer that fills a folder `tree` and packs all of it with tar and zstd."""
 
     @property
     def tarball(self) -> Path:
@@ -128,7 +126,26 @@ class Shell(Peer):
         return f"etc/file-{number:02}.in"
 
     def set_up(self) -> None:
-        _write_templates(self)
+        (self.folder / "etc").mkdir(parents=True)
+        for number in range(TEMPLATES):
+            (self.folder / self.template(number)).write_text(template_text(number))
+        self.describe()
+
+    @abstractmethod
+    def describe(self) -> None:
+        """Write the build description."""
+
+    def forget(self) -> None:
+        shutil.rmtree(self.folder / "tree", ignore_errors=True)
+        self.tarball.unlink(missing_ok=True)
+
+
+class Shell(TarPeer):
+    """A plain shell script: verify with sha256sum, copy, render with sed, `tar | zstd`; all of it every time."""
+
+    name = "shell, tar to zstd"
+
+    def describe(self) -> None:
         sums = "".join(f"{blob.sha256}  {blob.path}\n" for blob in self.blobs)
         (self.folder / "SHA256SUMS").write_text(sums)
         (self.folder / "build.sh").write_text(
@@ -141,25 +158,13 @@ class Shell(Peer):
     def build(self) -> Sample:
         return run(["sh", "build.sh"], self.folder, self.environment)
 
-    def forget(self) -> None:
-        shutil.rmtree(self.folder / "tree", ignore_errors=True)
-        self.tarball.unlink(missing_ok=True)
 
-
-class Make(Peer):
+class Make(TarPeer):
     """GNU make: a rule a file, by modification time; verifies nothing."""
 
     name = "make"
 
-    @property
-    def tarball(self) -> Path:
-        return self.folder / "image.tar.zst"
-
-    def template(self, number: int) -> str:
-        return f"etc/file-{number:02}.in"
-
-    def set_up(self) -> None:
-        _write_templates(self)
+    def describe(self) -> None:
         mirror = self.blobs[0].path.parent
         rendered = " ".join(f"tree/etc/file-{number:02}" for number in range(TEMPLATES))
         copied = " ".join(f"tree/bin/{blob.name}" for blob in self.blobs)
@@ -171,13 +176,3 @@ class Make(Peer):
 
     def build(self) -> Sample:
         return run(["make", "-s", "-j2"], self.folder, self.environment)
-
-    def forget(self) -> None:
-        shutil.rmtree(self.folder / "tree", ignore_errors=True)
-        self.tarball.unlink(missing_ok=True)
-
-
-def _write_templates(peer: Peer) -> None:
-    (peer.folder / "etc").mkdir(parents=True)
-    for number in range(TEMPLATES):
-        (peer.folder / peer.template(number)).write_text(template_text(number))
