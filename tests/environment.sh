@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions that set up what a checkout needs: a virtual environment and Debian packages. Sourced, not run.
 
 as_root() {
@@ -15,9 +16,10 @@ apt_install() {
 # ensure_debian_packages FILE: install the packages that FILE lists (one a line, # comments) and that are missing.
 ensure_debian_packages() {
   missing=""
-  for package in $(sed 's/#.*//' "$1"); do
+  while read -r package _; do
+    case "$package" in "" | "#"*) continue ;; esac
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-  done
+  done <"$1"
   [ -z "$missing" ] && return 0
   echo "installing Debian packages:$missing" >&2
   # shellcheck disable=SC2086 # a list of words
