@@ -29,7 +29,8 @@ ensure_debian_packages() {
 # ensure_environment ROOT EXTRA: make ROOT/.venv with buildsys from ROOT in it, and the extra dependencies EXTRA.
 ensure_environment() {
   stamp="$1/.venv/installed-${2:-plain}"
-  [ "$stamp" -nt "$1/pyproject.toml" ] && [ -x "$1/.venv/bin/python" ] && return 0
+  fresh=$(find "$stamp" -newer "$1/pyproject.toml" 2>/dev/null || true)
+  [ -n "$fresh" ] && [ -x "$1/.venv/bin/python" ] && return 0
   if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     command -v python3 >/dev/null || apt_install python3
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
