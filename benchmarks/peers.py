@@ -108,7 +108,8 @@ class Buildsys(Peer):
         (self.folder / self.template(0)).write_text(text)
 
     def build(self) -> Sample:
-        return run([sys.executable, "-m", "buildsys", "build", "//rootfs:image"], self.folder, self.environment)
+        start = "from buildsys.cli.main import main; main()"  # as ./buildsysw starts it
+        return run([sys.executable, "-c", start, "build", "//rootfs:image"], self.folder, self.environment)
 
     def forget(self) -> None:
         for name in ("buildsys-out", "cache"):
