@@ -244,7 +244,8 @@ def build(
 ) -> Built:
     """Run what has to run and put the outputs of the targets where users look for them.
 
-    With `kept`, these artifacts are made in their place, and stay in the store.
+    With `kept`, these artifacts are made in their place, and stay in the store. Hold the lock of the output base
+    (`store.lock.exclusive`) around it.
     """
     from buildsys.execution.executor import Executor
     from buildsys.execution.journal import record

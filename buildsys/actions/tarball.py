@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from buildsys.model.action import Writer
     from buildsys.model.digest import Digest
 
+_BATCH = 64
+"""Frames made before they are remembered: what an interrupted build has compressed is not lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tarball(BaseOperation):
@@ -106,10 +109,13 @@ class _Emission:
         keys = [self._key(piece) for piece in recipe]
         have = {key: value for key in filter(None, keys) if (value := io.recall(key))}
         missing = {key: piece for key, piece in zip(keys, recipe, strict=True) if key and key not in have}
-        made = io.map(self._make, missing.values())
-        for key, value in zip(missing, made, strict=True):
-            io.remember(key, value)
-            have[key] = value
+        todo = list(missing.items())
+        for start in range(0, len(todo), _BATCH):
+            batch = todo[start : start + _BATCH]
+            made = io.map(self._make, [piece for _, piece in batch])
+            for (key, _), value in zip(batch, made, strict=True):
+                io.remember(key, value)
+                have[key] = value
         with io.create(0) as out:
             for key, piece in zip(keys, recipe, strict=True):
                 self._copy(piece, have.get(key), out)

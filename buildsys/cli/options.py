@@ -52,6 +52,7 @@ OPTIONS = (
     Option("workspace_rc", BOOL, STARTUP, True, "read .buildsysrc of the workspace"),
     Option("home_rc", BOOL, STARTUP, True, "read ~/.buildsysrc"),
     Option("ignore_all_rc_files", BOOL, STARTUP, False, "read no rc file"),
+    Option("block_for_lock", BOOL, STARTUP, True, "wait for another command in this workspace; else exit 9"),
     Option("batch", BOOL, STARTUP, True, "accepted for Bazel's sake: there is no server"),
     Option("max_idle_secs", NUMBER, STARTUP, 0, "accepted for Bazel's sake: there is no server"),
     Option("config", LIST, ANY, (), "add the options that rc files define for this name", value="NAME"),

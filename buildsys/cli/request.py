@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from buildsys.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.executor import Options
     from buildsys.session import Place, Session
+    from buildsys.snapshot import Seen
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Request:
     options: Parsed
     startup: Parsed
     terminal: Terminal
-    rc_files: list[str] = field(default_factory=list)
+    rc_seen: list[Seen] = field(default_factory=list)
     began_ns: int = 0
 
     @property
@@ -49,6 +52,16 @@ class Request:
         from buildsys.session import open_workspace
 
         return open_workspace(self.place())
+
+    def alone(self, place: Place) -> AbstractContextManager[None]:
+        """Keep other commands from writing to the output base of this workspace, as long as the context lasts."""
+        from buildsys.store.lock import exclusive
+
+        def waiting() -> None:
+            self.terminal.note("Another command is running in this workspace. Waiting for it to complete...")
+
+        lock = os.path.join(place.output_base, "lock")
+        return exclusive(lock, wait=self.startup.flag("block_for_lock"), waiting=waiting)
 
     def params(self) -> dict[str, str]:
         """Return the parameters given with --param."""

@@ -102,6 +102,7 @@ class Executor:
         self._dependents: dict[int, list[Action]] = {}
         self._running: dict[Digest, list[Action]] = {}
         self._forced: set[int] = set()
+        self._hit: set[int] = set()
         self._blocked: dict[int, list[Action]] = {}
         self._direct: dict[Artifact, str] = {}
         self._makers = Makers(store.blobs, self._outcome.values)
@@ -188,6 +189,7 @@ class Executor:
             result = self._store.actions.get(key)
             if result is not None:
                 self._outcome.hits += 1
+                self._hit.add(id(action))
                 self._finish(action, result)
                 return
         self._start(action, key, descriptor)
@@ -279,6 +281,9 @@ class Executor:
         else:
             self._store.actions.put(key, result, descriptor)
             self._outcome.ran.append(Ran(action, key, seconds))
+            if id(action) in self._hit:
+                self._outcome.hits -= 1
+                self._hit.discard(id(action))
             for finished in together:
                 self._finish(finished, result)
 

@@ -31,7 +31,8 @@ def make(root: str, base: str) -> None:
 def remove(root: str, base: str, *, expunge: bool) -> list[str]:
     """Remove what buildsys made below an output base and the link to it, and nothing else; return the paths removed.
 
-    Outputs and snapshots go; with `expunge` also what the workspace remembers.
+    Outputs and snapshots go; with `expunge` also what the workspace remembers. The lock file stays: whoever waits for
+    it has it open.
     """
     names = ["bin", FOLDER, "tmp"]
     if expunge:
@@ -51,9 +52,6 @@ def remove(root: str, base: str, *, expunge: bool) -> list[str]:
         else:
             os.unlink(path)
         removed.append(path)
-    if expunge and os.path.isdir(base) and not os.listdir(base):
-        os.rmdir(base)
-        removed.append(base)
     link = os.path.join(root, OUTPUT_LINK)
     if os.path.islink(link):
         os.unlink(link)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from buildsys.model.action import Artifact, Value
+from buildsys.model.action import Artifact, Fetching, Value
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.tree import FILE, Entry, Tree
 
@@ -22,6 +22,9 @@ R = TypeVar("R")
 class Blob(io.BytesIO):
     digest: Digest = ""
     size: int = 0
+
+    def hexdigest(self) -> Digest:
+        return digest_bytes(self.getvalue())
 
 
 class FakeIO:
@@ -118,6 +121,21 @@ class FakeIO:
         self.mapped += len(work)
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(function, work))
+
+    def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
+        if digest in self.blobs:
+            self.write(self.blobs[digest], output, executable=executable)
+        return digest in self.blobs
+
+    def pause(self, seconds: float) -> None:
+        pass
+
+    def transferred(self, what: str, received: int, total: int | None) -> None:
+        pass
+
+    @property
+    def fetching(self) -> Fetching:
+        return Fetching()
 
     def scratch(self) -> str:
         assert self._folder, "give FakeIO a folder to use paths"

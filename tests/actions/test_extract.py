@@ -202,6 +202,12 @@ def test_a_link_out_of_the_stripped_tree_is_refused() -> None:
     ExtractTree(archive).execute(fake)
 
 
+def test_a_link_that_only_seems_to_leave_the_stripped_tree_is_refused_too() -> None:
+    """The kernel would stay inside, by way of `d`; a tree judges a link by its text."""
+    fake, archive = archive_of(tgz(("top/d", "e/f", 0o777), ("top/x", "d/../../y", 0o777), ("top/e/f", None, 0o755)))
+    assert failure(ExtractTree(archive, "top"), fake).code == "B701"
+
+
 def test_links_that_leave_only_together_are_refused() -> None:
     fake, archive = archive_of(INDIRECT)
     error = failure(ExtractTree(archive), fake)

@@ -86,6 +86,16 @@ def test_a_second_tarball_makes_no_frame_and_a_changed_file_one_or_two(compressi
     assert fake.mapped in {1, 2}
 
 
+def test_frames_that_were_made_before_a_failure_are_kept() -> None:
+    blobs = Blobs()
+    tree = Tree.of([blobs.file(f"large-{n:03}", b"%d\n" % n * 40_000) for n in range(100)])
+    fake, artifact = fake_with(tree, blobs)
+    del fake.blobs[tree.entries[80].digest]
+    with pytest.raises(KeyError):
+        emit(fake, artifact)
+    assert 50 < len(fake.remembered) < 80
+
+
 def test_a_new_time_or_mode_keeps_the_frames_of_payloads() -> None:
     blobs = Blobs()
     tree = Tree.of([blobs.file("bin/tool", b"tool\n" * 50_000, 0o644)])

@@ -158,3 +158,16 @@ def test_a_payload_of_another_size_is_no_tarball(stated: int, reason: str) -> No
 def test_directories_alone_make_no_key() -> None:
     pieces = list(frames.recipe(Tree.of([directory("a"), directory("b", 0o700)])))
     assert [isinstance(piece, Group) and piece.has_blobs for piece in pieces] == [False] * len(pieces)
+
+
+def test_the_end_has_a_group_of_its_own_where_the_last_one_is_full() -> None:
+    blobs = Blobs()
+    sizes = [LARGE - 1, LARGE - 1, LARGE - 1, GROUP - 3 * (LARGE + 512) - 512]
+    names = [
+        next(f"{number}{n}" for n in range(10_000) if not frames._is_border(f"{number}{n}", LARGE + 512))
+        for number in range(len(sizes))
+    ]
+    tree = Tree.of(blobs.file(name, b"x" * size) for name, size in zip(names, sizes, strict=True))
+    full, end = frames.recipe(tree)
+    assert frames.span(full) == GROUP
+    assert end == Group((frames.Part(tar.END),))

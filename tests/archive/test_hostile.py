@@ -95,6 +95,12 @@ def name_of(value: object) -> str:
     return "archive" if isinstance(value, bytes) else repr(value)
 
 
+def heavy_link() -> tarfile.TarInfo:
+    found = info("h", tarfile.LNKTYPE, "f")
+    found.size = 512
+    return found
+
+
 LINK, HARD = tarfile.SYMTYPE, tarfile.LNKTYPE
 
 
@@ -186,6 +192,8 @@ def test_a_name_with_nul_in_a_zip_is_seen_though_zipfile_cuts_it() -> None:
         (pax("GNU.sparse.major", b"1"), "sparse"),
         (tar_of(info("s", b"S")), "sparse"),
         (tar_of(info("w", b"w")), "unknown type 'w'"),
+        (tar_of(heavy_link()), "a hard link has a payload"),
+        (zip_of("a").replace(b"\x14\0\0\0\x08", b"\x14\0\1\0\x08"), "it is encrypted"),
     ],
     ids=name_of,
 )

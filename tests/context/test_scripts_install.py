@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from context.conftest import HostFactory
+    from tests.context.conftest import HostFactory
 
 CRI_DOCKERD = "unix:///var/run/cri-dockerd.sock"
 

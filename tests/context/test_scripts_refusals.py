@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from context.conftest import Host, HostFactory
+    from tests.context.conftest import Host, HostFactory
 
 CRI_DOCKERD = "unix:///var/run/cri-dockerd.sock"
 

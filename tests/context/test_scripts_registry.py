@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from context.conftest import Host, HostFactory
+    from tests.context.conftest import Host, HostFactory
 
 INSPECT = "inspect --format {{.State.Status}} sealer-registry"
 ENGINES = pytest.mark.parametrize(("cri", "engine"), [("docker", "docker"), ("containerd", "nerdctl")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from context.conftest import HostFactory
+    from tests.context.conftest import HostFactory
 
 CRI_DOCKERD = "unix:///var/run/cri-dockerd.sock"
 INSPECT = "inspect --format {{.State.Status}} sealer-registry"

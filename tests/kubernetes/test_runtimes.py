@@ -75,7 +75,7 @@ def test_what_is_recommended_works(tables: Tables) -> None:
         ("runc", "1.36.4", "1.4.3"),
         ("nerdctl", "1.28.15", "1.7.7"),
         ("registry", "1.28.15", "2.7.1"),
-        ("tigera_operator", "1.31.0", "v1.36.2"),
+        ("tigera_operator", "1.31.0", "v1.38.13"),
     ],
 )
 def test_recommended(tables: Tables, component: str, kubernetes: str, version: str) -> None:
@@ -110,13 +110,13 @@ def test_containerd_config_is_toml_of_that_format(tables: Tables, containerd: st
     text = "\n".join(
         [
             f"version = {config.config_version}",
-            config.pause_table,
+            f"[{config.pause_table}]",
             f'{config.pause_key} = "sea.hub:5000/pause:3.9"',
-            config.registry_table,
+            f"[{config.registry_table}]",
             'config_path = "/etc/containerd/certs.d"',
-            config.runtime_table,
+            f"[{config.runtime_table}]",
             'runtime_type = "io.containerd.runc.v2"',
-            config.cgroup_table,
+            f"[{config.cgroup_table}]",
             "SystemdCgroup = true",
         ]
     )

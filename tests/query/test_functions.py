@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
@@ -153,7 +154,7 @@ def test_all_paths_are_those_of_the_definition(edges: dict[str, list[str]]) -> N
     assert {node.label.name for node in every} == set(down) & set(up)
     path = _names("somepath(a, g)", edges)
     assert bool(path) == bool(every)
-    assert all(after in edges[before] for before, after in zip(path, path[1:], strict=False))
+    assert all(after in edges[before] for before, after in itertools.pairwise(path))
 
 
 @given(_GRAPHS, st.booleans())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildsys import __version__, session
+import buildsys
+from buildsys import session
 from buildsys.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _facts(place: Place) -> dict[str, str]:
         "execution_root": place.root,
         "output_base": place.output_base,
         "output_path": outputs,
-        "release": f"release {__version__}",
+        "release": f"release {buildsys.__version__}",
         "repository_cache": place.store,
         "workspace": place.root,
     }
@@ -64,7 +65,8 @@ def clean(request: Request) -> int:
             hint="outputs need no cleaning to be rebuilt; `buildsys clean` removes those of all targets",
         )
     place = request.place()
-    removed = session.clean(place, expunge=request.options.flag("expunge"))
+    with request.alone(place):
+        removed = session.clean(place, expunge=request.options.flag("expunge"))
     for path in removed:
         request.terminal.message("INFO", f"Removed {os.path.relpath(path, place.root)}")
     if not removed:
@@ -79,7 +81,7 @@ def version(request: Request) -> int:
 
     from buildsys.adapters.tools import tool_version
 
-    request.terminal.answer(f"Build label: {__version__}")
+    request.terminal.answer(f"Build label: {buildsys.__version__}")
     for name in _SHAPING:
         request.terminal.answer(f"{name}: {tool_version(name)}")
     request.terminal.answer(f"python: {platform.python_version()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,10 +11,13 @@ from buildsys.errors import BuildErrors, UsageError, UserError
 from buildsys.model.provider import TestInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
+    from buildsys.snapshot import Seen
 
 BUILD_FAILURE = 1
 TESTS_FAILED = 3
@@ -35,7 +39,7 @@ def build(request: Request) -> int:
     _report(request, built, began)
     if built.errors:
         return _failure(built)
-    _remember(request, prepared.opened, built, prepared.lines)
+    _remember(request, prepared.opened, built, prepared.lines, prepared.program)
     return 0
 
 
@@ -44,20 +48,12 @@ def fetch(request: Request) -> int:
     prepared = _prepared(request)
     if prepared is None:
         return 0
-    terminal = request.terminal
-    built = session.fetch(
-        prepared.opened,
-        prepared.analysed,
-        prepared.config,
-        request.execution(),
-        terminal.events,
-        " ".join(request.argv),
-    )
+    built = _made(request, prepared, session.fetch)
     _failures(request, built)
     if built.errors:
         return _failure(built)
     fetched = len(built.outcome.ran)
-    terminal.message("INFO", f"All external files are here; {fetched or 'none'} had to be fetched.")
+    request.terminal.message("INFO", f"All external files are here; {fetched or 'none'} had to be fetched.")
     return 0
 
 
@@ -87,7 +83,6 @@ def test(request: Request) -> int:
 
 def run(request: Request) -> int:
     """Make one target and run its one executable file, with the words behind the target."""
-    import os
     import subprocess
 
     words, after = request.options.words, request.options.after
@@ -123,13 +118,14 @@ def run(request: Request) -> int:
 
 
 class _Prepared(NamedTuple):
-    """A request up to the end of its analysis, and the lines that said so."""
+    """A request up to the end of its analysis, the lines that said so, and the program's files as they were before."""
 
     opened: Session
     labels: list[Label]
     config: Configuration
     analysed: Analysed
     lines: list[str]
+    program: list[Seen]
 
 
 def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared | None:
@@ -141,6 +137,7 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         terminal.note(f"Invoke `buildsys help {command}` for full description of usage and options.")
         return None
     keep_going = request.options.flag("keep_going")
+    program = snapshot.program()
     opened = request.open()
     session.prepare(opened.place)
     labels = session.resolve(opened, wanted, keep_going=keep_going)
@@ -154,19 +151,19 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         terminal.message(
             "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
         )
-    return _Prepared(opened, labels, config, analysed, lines)
+    return _Prepared(opened, labels, config, analysed, lines, program)
+
+
+def _made(request: Request, prepared: _Prepared, make: Callable[..., Built]) -> Built:
+    """Build, or fetch, what was analysed, while no other command of this workspace does."""
+    opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
+    with request.alone(opened.place):
+        return make(opened, analysed, config, request.execution(), request.terminal.events, " ".join(request.argv))
 
 
 def _built(request: Request, prepared: _Prepared) -> Built:
     """Build what was analysed, and print what was wrong."""
-    built = session.build(
-        prepared.opened,
-        prepared.analysed,
-        prepared.config,
-        request.execution(),
-        request.terminal.events,
-        " ".join(request.argv),
-    )
+    built = _made(request, prepared, session.build)
     _failures(request, built)
     return built
 
@@ -264,7 +261,7 @@ def _processes(ran: int, hits: int) -> str:
     return f"{ran + hits} process{'' if ran + hits == 1 else 'es'}" + (f": {', '.join(parts)}." if parts else ".")
 
 
-def _remember(request: Request, opened: Session, built: Built, lines: list[str]) -> None:
+def _remember(request: Request, opened: Session, built: Built, lines: list[str], program: list[Seen]) -> None:
     """Write the snapshot that will answer this request as long as nothing changes."""
     tag = request.terminal.palette.tag
     text = "".join(f"{tag('INFO')} {line}\n" for line in _unchanged(lines))
@@ -272,8 +269,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str])
     text += f"{tag('INFO')} Elapsed time: {{elapsed}}s, Critical Path: 0.00s\n{tag('INFO')} 0 processes.\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
     text += f"{tag('INFO')} Build completed successfully, 0 total actions\n"
-    inputs = [*opened.files.seen.values(), *built.seen, *snapshot.program()]
-    inputs += [snapshot.look(path) for path in request.rc_files]
+    inputs = [*opened.files.seen.values(), *built.seen, *program, *request.rc_seen]
     snapshot.write(request.argv, opened.place.output_base, inputs, built.written, request.began_ns, text)
 
 

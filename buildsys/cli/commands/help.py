@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from buildsys import __version__
+import buildsys
 from buildsys.cli import rc
 from buildsys.cli.commands.answers import INFO_KEYS
 from buildsys.cli.options import BOOL, LIST, MAKING, QUERYING, options_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildsys.cli.options import Option
     from buildsys.cli.request import Request
     from buildsys.model.parameter import Parameter
-    from buildsys.sdk.rule import Attribute, RuleSet
+    from buildsys.sdk.rule import RuleSet
 
 WIDTH = 100
 OPERANDS = {
@@ -87,7 +87,7 @@ def _overview() -> list[str]:
     from buildsys.cli.dispatch import command
 
     lines = [
-        f"buildsys {__version__}",
+        f"buildsys {buildsys.__version__}",
         "",
         "Usage: buildsys <startup options> <command> <options> ...",
         "",
@@ -187,24 +187,9 @@ def _all_rules(request: Request) -> list[str]:
 
 
 def _rule(name: str, rules: RuleSet) -> list[str]:
-    lines = [f"rule: {name}", "", *textwrap.dedent("    " + (rules.find(name).__doc__ or "")).strip().splitlines()]
-    lines += ["", "Attributes:"]
-    for attribute in rules.schema(name).values():
-        lines.append(f"  {attribute.name} ({_type(attribute)}{'' if attribute.required else _default(attribute)})")
-        lines += textwrap.wrap(attribute.doc, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return [*lines, "", "Every target also takes: name, tags, visibility, matrix."]
+    from buildsys.report.rule_reference import section
 
-
-def _type(attribute: Attribute) -> str:
-    kind = " | ".join(attribute.choices) or attribute.kind.replace("_", " ")
-    return f"{kind}, mandatory" if attribute.required else kind
-
-
-def _default(attribute: Attribute) -> str:
-    value = attribute.default
-    if isinstance(value, bool):
-        return f", default {str(value).lower()}"
-    return f", default {value}" if isinstance(value, str | int) and value != "" else ""
+    return section(rules, name).splitlines()
 
 
 def _rules(request: Request) -> RuleSet:
