@@ -90,8 +90,8 @@ def test_filters_stand_outside(small: SmallWorkspace) -> None:
         2,
         "",
         (
-            "ERROR: aquery filter functions (mnemonic, inputs, outputs) produce actions, and therefore can't be the input"
-            " of other function types: deps(mnemonic(Render, //app:docker)) [B034]\n"
+            "ERROR: aquery filter functions (mnemonic, inputs, outputs) produce actions, and therefore can't be the"
+            " input of other function types: deps(mnemonic(Render, //app:docker)) [B034]\n"
             "  hint: write the filters outermost: mnemonic('Render', deps(//a:b))\n"
         ),
     )

@@ -90,7 +90,9 @@ def test_answers(small: SmallWorkspace, argv: list[str], lines: list[str]) -> No
 def test_files_are_those_that_build_prints(small: SmallWorkspace, params: list[str]) -> None:
     files = small.lines("cquery", "//app:docker + //app:tree + //app:motd", "--output=files", *params)
     built = small.run("build", "//app:docker", "//app:tree", "//app:motd", *params)
-    assert sorted(f"  {path}" for path in files) == sorted(line for line in built.err.splitlines() if line.startswith("  "))
+    assert sorted(f"  {path}" for path in files) == sorted(
+        line for line in built.err.splitlines() if line.startswith("  ")
+    )
     assert all((small.root / path).exists() for path in files)
 
 
