@@ -32,6 +32,7 @@ class ConfiguredUniverse:
     ) -> None:
         self.configured = {node_of(target): target for target in targets}
         self._top = {pattern: [node_of(target) for target in found] for pattern, found in top.items()}
+        self._named = {node for nodes in self._top.values() for node in nodes}
         self._packages = packages
         self._schema = schema
         self._by_label: dict[Label, list[Node]] = {}
@@ -41,6 +42,10 @@ class ConfiguredUniverse:
     def matching(self, pattern: str) -> list[Node]:
         """Return the nodes that a target pattern of the query named."""
         return self._top.get(pattern, [])
+
+    def everything(self) -> list[Node]:
+        """Return all configured targets of the analysis."""
+        return list(self.configured)
 
     def successors(self, node: Node) -> list[Node]:
         """Return the direct dependencies of a configured target."""
@@ -69,7 +74,7 @@ class ConfiguredUniverse:
 
     def is_top(self, node: Node) -> bool:
         """Tell whether a node is one that a pattern named."""
-        return any(node in nodes for nodes in self._top.values())
+        return node in self._named
 
 
 def node_of(target: ConfiguredTarget) -> Node:

@@ -55,6 +55,10 @@ def _rdeps(universe: Universe, within: Nodes, of: Nodes, depth: int = UNLIMITED)
     return _backwards(universe, everything, of, depth)
 
 
+def _allrdeps(universe: Universe, of: Nodes, depth: int = UNLIMITED) -> Nodes:
+    return _rdeps(universe, dict.fromkeys(universe.everything()), of, depth)
+
+
 def _backwards(universe: Universe, everything: Nodes, of: Nodes, depth: int = UNLIMITED) -> Nodes:
     """Return those of `everything` that lead to `of` in at most `depth` steps."""
     above: dict[Node, list[Node]] = {}
@@ -167,12 +171,16 @@ def _some(universe: Universe, of: Nodes, count: int = 1) -> Nodes:
 
 def _tests(universe: Universe, of: Nodes) -> Nodes:
     found: Nodes = {}
-    for node in of:
+    seen = set(of)
+    waiting = list(of)
+    while waiting:
+        node = waiting.pop(0)
         rule = kind(universe, node)
         if rule.endswith("_test rule"):
             found[node] = None
         elif rule == "test_suite rule":
-            found.update(_tests(universe, dict.fromkeys(universe.successors(node))))
+            waiting += [member for member in universe.successors(node) if member not in seen]
+            seen.update(waiting)
     return found
 
 
@@ -200,6 +208,7 @@ _MATCHED = Signature((WORD, EXPRESSION), 2)
 
 FUNCTIONS = {
     "allpaths": Function(_TWO, _allpaths, "allpaths(start, end): all that lies on a path from one to the other"),
+    "allrdeps": Function(_COUNTED, _allrdeps, "allrdeps(expr[, depth]): what depends on it anywhere"),
     "attr": Function(
         Signature((WORD, WORD, EXPRESSION), 3), _attr, "attr(name, regexp, expr): targets whose attribute matches"
     ),

@@ -50,6 +50,10 @@ class LoadedUniverse:
             self._report(error)
             return []
 
+    def everything(self) -> list[Node]:
+        """Return all targets of the workspace; source files are found below them."""
+        return self.matching("//...")
+
     def successors(self, node: Node) -> list[Node]:
         """Return the direct dependencies of a node, loading their packages."""
         known = self._successors.get(node)

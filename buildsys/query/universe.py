@@ -32,6 +32,10 @@ class Universe(Protocol):
         """Return the nodes that a target pattern names."""
         ...
 
+    def everything(self) -> Sequence[Node]:
+        """Return all nodes that there are."""
+        ...
+
     def successors(self, node: Node) -> Sequence[Node]:
         """Return the direct dependencies of a node."""
         ...

@@ -45,6 +45,9 @@ class FakeUniverse:
     def matching(self, pattern: str) -> Sequence[Node]:
         return [_node(name) for name in (self._edges if pattern == "all" else pattern.split("/"))]
 
+    def everything(self) -> Sequence[Node]:
+        return self.matching("all")
+
     def successors(self, node: Node) -> Sequence[Node]:
         return [_node(name) for name in self._edges[node.label.name]]
 
@@ -92,6 +95,8 @@ def _names(text: str, edges: Mapping[str, Iterable[str]] = DIAMOND) -> str:
         ("deps(b/c, 1)", "bcd"),
         ("rdeps(all, d)", "dbcax"),
         ("rdeps(a, d)", "dbca"),
+        ("allrdeps(d)", "dbcax"),
+        ("allrdeps(d, 1)", "dbc"),
         ("rdeps(a, d, 1)", "dbc"),
         ("rdeps(b, a)", ""),
         ("allpaths(a, d)", "dbca"),
