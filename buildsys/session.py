@@ -240,12 +240,14 @@ def build(
     options: ExecutionOptions,
     events: Events,
     request: str,
-    kept: Sequence[Artifact] | None = None,
+    kept: Sequence[Artifact] = (),
+    *,
+    deliver: bool = True,
 ) -> Built:
     """Run what has to run and put the outputs of the targets where users look for them.
 
-    With `kept`, these artifacts are made in their place, and stay in the store. Hold the lock of the output base
-    (`store.lock.exclusive`) around it.
+    The artifacts `kept` are made too, but stay in the store; without `deliver` they alone are made. Hold the lock of
+    the output base (`store.lock.exclusive`) around it.
     """
     from buildsys.execution.executor import Executor
     from buildsys.execution.journal import record
@@ -253,8 +255,8 @@ def build(
     paths = output_paths(analysed.targets.values(), config)
     with stored(session) as (store, state, sources, outputs):
         executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
-        wanted = {} if kept is not None else {a: path for a, path in paths.items() if not a.is_source}
-        outcome = executor.run(wanted, kept or ())
+        wanted = {a: path for a, path in paths.items() if deliver and not a.is_source}
+        outcome = executor.run(wanted, kept)
         record(state, sources, request, outcome)
     shown = {label: _shown(target, paths, session.workspace) for label, target in analysed.targets.items()}
     failed = [
@@ -285,7 +287,7 @@ def fetch(
     needed = graph.closure(artifact for target in analysed.targets.values() for artifact in target.files)
     downloads = [action for action in needed if getattr(action.operation, "POOL", "") == NETWORK]
     kept = [output for action in downloads for output in action.outputs]
-    return build(session, analysed, config, options, events, request, kept)
+    return build(session, analysed, config, options, events, request, kept, deliver=False)
 
 
 def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:

@@ -30,7 +30,9 @@ def dispatch(argv: list[str]) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
         request = _request(argv)
         terminal = request.terminal
-        return command(request.command)(request)
+        code = command(request.command)(request)
+        sys.stdout.flush()
+        return code
     except BuildErrors as errors:
         terminal.errors(errors.errors)
         return errors.exit_code
@@ -73,7 +75,7 @@ def _request(argv: list[str]) -> Request:
     parsed = options_module.parse(tokens, name)
     terminal = Terminal(
         color=parsed.text("color"),
-        show_progress=bool(parsed.values.get("show_progress")),
+        show_progress=parsed.flag("show_progress"),
         subcommands=bool(parsed.values.get("subcommands")),
     )
     if parsed.flag("announce_rc"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ class Request:
     def patterns(self) -> list[str]:
         """The target patterns; those behind `--` may exclude."""
         return [*self.options.words, *self.options.after]
+
+    @property
+    def text(self) -> str:
+        """The command line as it could be typed again; bytes that are no text are replaced."""
+        return shlex.join(self.argv).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def place(self) -> Place:
         """Find the workspace."""

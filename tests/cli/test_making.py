@@ -125,7 +125,7 @@ RULES = '''
         def analyse(self, ctx):
             out = ctx.declare(ctx.label.name + ".passed")
             ctx.register(Render(template=self.src), [out])
-            return DefaultInfo((out,)), TestInfo(out)
+            return DefaultInfo(()), TestInfo(out)
     '''
 
 
@@ -141,13 +141,19 @@ def test_tests(small: SmallWorkspace) -> None:
         targets:
           - {rule: render_test, name: good, src: good.j2}
           - {rule: render_test, name: bad, src: bad.j2}
+          - {rule: template, name: made, src: bad.j2, out: made}
+          - {rule: render_test, name: stuck, src: ":made", tags: [manual]}
         """,
     )
     passed = small.run("test", "//checks:good")
     assert (passed.code, passed.err.splitlines()[-1]) == (0, "//checks:good  PASSED")
-    failed = small.run("test", "//checks:all", "-k")
+    failed = small.run("test", "//checks:good", "//checks:bad", "-k")
     assert (failed.code, failed.err.splitlines()[-2:]) == (3, ["//checks:good  PASSED", "//checks:bad  FAILED"])
-    assert small.lines("query", "tests(//...)") == ["//checks:bad", "//checks:good"]
+    stuck = small.run("test", "//checks:stuck")
+    assert (stuck.code, stuck.err.splitlines()[-1]) == (1, "//checks:stuck  NO STATUS")
+    broken = small.run("test", "//checks:all", "-k")
+    assert (broken.code, broken.err.splitlines()[-2:]) == (1, ["//checks:good  PASSED", "//checks:bad  FAILED"])
+    assert small.lines("query", "tests(//...)") == ["//checks:bad", "//checks:good", "//checks:stuck"]
 
 
 def test_run(small: SmallWorkspace) -> None:
@@ -215,9 +221,12 @@ def test_fetch_downloads_and_makes_nothing_else(small: SmallWorkspace) -> None:
     assert (first.code, first.out, first.err) == (
         0,
         "",
-        f"{analyzed}INFO: All external files are here; 1 had to be fetched.\n",
+        f"{analyzed}INFO: All external files are here: 1 download ran, 0 had a result already.\n",
     )
-    assert small.run(*fetch).err == f"{analyzed}INFO: All external files are here; none had to be fetched.\n"
+    assert (
+        small.run(*fetch).err
+        == f"{analyzed}INFO: All external files are here: 0 downloads ran, 1 had a result already.\n"
+    )
     assert os.listdir(small.root / "buildsys-bin") == []
     os.unlink(small.root / "dist/upstream")
     built = small.run("build", "//net:rendered")
@@ -242,3 +251,10 @@ def test_every_command_there_is_is_a_function(small: SmallWorkspace) -> None:
     from buildsys.cli.dispatch import command
 
     assert all(callable(command(name)) for name in rc.COMMANDS)
+
+
+def test_a_child_that_is_killed(small: SmallWorkspace) -> None:
+    small.write("src/tool/BUILD.yaml", "targets:\n  - {rule: template, name: tool, src: tool.j2, out: tool}\n")
+    small.write("src/tool/tool.j2", "#!/bin/sh\nkill -9 $$\n")
+    os.chmod(small.root / "src/tool/tool.j2", 0o755)
+    assert small.run("run", "//tool").code == 128 + 9

@@ -11,10 +11,11 @@ from buildsys.errors import BuildErrors, UsageError, UserError
 from buildsys.model.provider import TestInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
+    from buildsys.model.action import Artifact
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
     from buildsys.snapshot import Seen
@@ -23,6 +24,9 @@ BUILD_FAILURE = 1
 TESTS_FAILED = 3
 NO_TESTS_FOUND = 4
 RUN_FAILURE = 6
+PASSED, FAILED, NO_STATUS = "PASSED", "FAILED", "NO STATUS"
+KILLED = 128
+"""Added to the number of the signal that killed a child, as shells do."""
 
 
 def build(request: Request) -> int:
@@ -52,8 +56,9 @@ def fetch(request: Request) -> int:
     _failures(request, built)
     if built.errors:
         return _failure(built)
-    fetched = len(built.outcome.ran)
-    request.terminal.message("INFO", f"All external files are here; {fetched or 'none'} had to be fetched.")
+    outcome = built.outcome
+    counts = f"{_count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
+    request.terminal.message("INFO", f"All external files are here: {counts}.")
     return 0
 
 
@@ -68,24 +73,37 @@ def test(request: Request) -> int:
         for label, target in prepared.analysed.targets.items()
         if (info := target.get(TestInfo)) is not None
     }
-    built = _built(request, prepared)
+    built = _built(request, prepared, list(tests.values()))
     _report(request, built, began)
     if not tests and not built.errors:
         request.terminal.message("ERROR", "No test targets were found, yet testing was requested")
         return NO_TESTS_FOUND
-    failed = [label for label, passed in tests.items() if passed in built.outcome.failed]
-    for label in tests:
-        request.terminal.note(f"{label}  {'FAILED' if label in failed else 'PASSED'}")
-    if failed and len(failed) == len(built.failed):
-        return TESTS_FAILED
+    states = _test_states(built, tests)
+    for label, state in states.items():
+        request.terminal.note(f"{label}  {state}")
+    if built.errors and not built.analysed.errors and all(states.get(label) == FAILED for label in built.failed):
+        return TESTS_FAILED if FAILED in states.values() else _failure(built)
     return _failure(built) if built.errors else 0
+
+
+def _test_states(built: Built, tests: Mapping[Label, Artifact]) -> dict[Label, str]:
+    """Say of each test whether it passed, failed, or could not be run."""
+    outcome = built.outcome
+    examined = {output for action, _ in outcome.keys.values() for output in action.outputs}
+    states: dict[Label, str] = {}
+    for label, passed in tests.items():
+        if passed in outcome.values and passed not in outcome.failed:
+            states[label] = PASSED
+        else:
+            states[label] = FAILED if passed in examined else NO_STATUS
+    return states
 
 
 def run(request: Request) -> int:
     """Make one target and run its one executable file, with the words behind the target."""
     import subprocess
 
-    words, after = request.options.words, request.options.after
+    words = request.patterns
     if not words:
         raise UsageError("B039", "Must specify a target to run", hint="buildsys run //package:name -- ARGUMENT...")
     began = time.perf_counter()
@@ -111,10 +129,11 @@ def run(request: Request) -> int:
     request.terminal.message("INFO", f"Running command line: {built.outputs[labels[0]][0]}")
     environment = {**os.environ, "BUILD_WORKSPACE_DIRECTORY": root, "BUILD_WORKING_DIRECTORY": os.getcwd()}
     try:
-        return subprocess.run([path, *words[1:], *after], env=environment, check=False).returncode & 0xFF
+        code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
     except OSError as error:
         request.terminal.message("ERROR", f"Cannot run target {labels[0]}: {error.strerror}")
         return RUN_FAILURE
+    return code if code >= 0 else KILLED - code
 
 
 class _Prepared(NamedTuple):
@@ -154,16 +173,16 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
     return _Prepared(opened, labels, config, analysed, lines, program)
 
 
-def _made(request: Request, prepared: _Prepared, make: Callable[..., Built]) -> Built:
+def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
     """Build, or fetch, what was analysed, while no other command of this workspace does."""
     opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
     with request.alone(opened.place):
-        return make(opened, analysed, config, request.execution(), request.terminal.events, " ".join(request.argv))
+        return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
 
 
-def _built(request: Request, prepared: _Prepared) -> Built:
-    """Build what was analysed, and print what was wrong."""
-    built = _made(request, prepared, session.build)
+def _built(request: Request, prepared: _Prepared, kept: Sequence[Artifact] = ()) -> Built:
+    """Build what was analysed, and print what was wrong; the artifacts `kept` are made too."""
+    built = _made(request, prepared, session.build, kept)
     _failures(request, built)
     return built
 

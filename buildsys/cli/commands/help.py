@@ -9,7 +9,7 @@ import buildsys
 from buildsys.cli import rc
 from buildsys.cli.commands.answers import INFO_KEYS
 from buildsys.cli.options import BOOL, LIST, MAKING, QUERYING, options_of
-from buildsys.errors import UsageError, did_you_mean
+from buildsys.errors import BuildError, BuildErrors, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -193,13 +193,13 @@ def _rule(name: str, rules: RuleSet) -> list[str]:
 
 
 def _rules(request: Request) -> RuleSet:
-    """Return the rules of the workspace; outside of one, those that come with the program."""
+    """Return the rules of the workspace; outside of one, or where it is broken, those that come with the program."""
     from buildsys import rules
     from buildsys.sdk.rule import RuleSet as Rules
 
     try:
         return request.open().rules
-    except UsageError:
+    except (BuildError, BuildErrors):
         return Rules(rules.names(), rules.load, {}, {})
 
 
