@@ -195,9 +195,10 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
 
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
-    broken = session.loader.errors()
+    loader = session.loader
+    broken = [*loader.errors(), *(error for errors in loader.missing.values() for error in errors)]
     session.read_lock()
-    inputs = Inputs(session.workspace, session.loader.packages, session.rules, session.tables, session.pin)
+    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.missing)
     analyser = Analyser(inputs)
     targets: dict[Label, ConfiguredTarget] = {}
     for label in labels:

@@ -20,7 +20,7 @@ from buildsys.model.parameter import BOOL, CHOICE
 from buildsys.model.provider import ConfiguredTarget, DefaultInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Action
@@ -41,6 +41,8 @@ class Inputs(NamedTuple):
     rules: RuleSet
     tables: Tables
     pins: Callable[[str, str, str], Digest | None]
+    missing: Collection[Label] = ()
+    """Labels that name nothing, as loading has said: what needs them cannot be analysed."""
 
 
 class Analyser:
@@ -98,6 +100,8 @@ class Analyser:
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
         """Analyse one target; yields the dependencies it needs and is sent what became of them."""
         target = self._find(label)
+        if label in self._inputs.missing:
+            return None
         if target is None:
             source = Artifact(label.package, label.name)
             return self._remember(

@@ -29,6 +29,8 @@ class Loader:
         self._packages: dict[str, Package | None] = {}
         self._errors: dict[str, list[BuildError]] = {}
         self._ignored: tuple[str, ...] | None = None
+        self.missing: dict[Label, list[BuildError]] = {}
+        """Labels that `load_closure` found to name nothing, and why; no reason where errors of the package tell it."""
 
     @property
     def packages(self) -> dict[str, Package]:
@@ -97,9 +99,11 @@ class Loader:
             try:
                 target = self.resolve(label, at)
             except BuildError as error:
-                if not self._errors.get(label.package) or error.code == "B212":
-                    errors.append(error)
+                told = self._errors.get(label.package) and error.code != "B212"
+                self.missing[label] = [] if told else [error]
+                errors.extend(self.missing[label])
             except BuildErrors as several:
+                self.missing[label] = list(several.errors)
                 errors.extend(several.errors)
             else:
                 if target is not None:

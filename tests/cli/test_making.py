@@ -258,3 +258,35 @@ def test_a_child_that_is_killed(small: SmallWorkspace) -> None:
     small.write("src/tool/tool.j2", "#!/bin/sh\nkill -9 $$\n")
     os.chmod(small.root / "src/tool/tool.j2", 0o755)
     assert small.run("run", "//tool").code == 128 + 9
+
+
+def test_what_needs_something_missing_is_not_built(small: SmallWorkspace) -> None:
+    small.write(
+        "src/broken/BUILD.yaml",
+        """
+        targets:
+          - {rule: filegroup, name: x, srcs: [//gone:y, //docker:daemon.json]}
+          - {rule: filegroup, name: ok, srcs: [//docker:daemon.json]}
+        """,
+    )
+    result = small.run("build", "-k", "//broken:x", "//broken:ok")
+    assert (result.code, result.out, timeless(result.err)) == (
+        1,
+        "",
+        (
+            "INFO: Analyzed 2 targets (2 packages loaded, 2 targets configured).\n"
+            "INFO: Found 1 target...\n"
+            "ERROR: src/broken/BUILD.yaml:2:39: no such package 'gone': BUILD.yaml not found in src/gone [B212]\n"
+            "     2 |   - {rule: filegroup, name: x, srcs: [//gone:y, //docker:daemon.json]}\n"
+            "       |                                       ^^^^^^^^\n"
+            "  hint: add a BUILD.yaml to a folder to make it a package\n"
+            "INFO: Analysis succeeded for only 1 of 2 top-level targets\n"
+            "Target //broken:ok up-to-date:\n"
+            "  src/docker/daemon.json\n"
+            "INFO: Elapsed time: Ns, Critical Path: Ns\n"
+            "INFO: 0 processes.\n"
+            "FAILED: Build did NOT complete successfully\n"
+        ),
+    )
+    only = small.run("build", "-k", "//broken:x")
+    assert (only.code, only.err.count("ERROR:"), "up-to-date" in only.err) == (1, 1, False)
