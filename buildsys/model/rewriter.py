@@ -3,7 +3,7 @@
     rewrite REGEX REPLACEMENT     an address that REGEX matches as a whole, seen without its scheme, is replaced;
                                   $1 is what the first group matched; without a scheme it keeps the one it had
     allow HOST                    HOST and the hosts below it may be asked, whatever is blocked
-    block HOST | block *          HOST and the hosts below it, or all hosts, are not asked
+    block HOST | block *          HOST and the hosts below it are not asked; * is everything, files too
     all_blocked_message TEXT      what to tell a user whose download has no address left
     # ...                         a comment
 

@@ -142,10 +142,3 @@ def copy_workspace(root: Path, store: Path | None = None) -> Workspace:
 def sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def tool(name: str) -> str:
-    """Return the path of a program that a test needs; its absence is a failure, never a skip."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
-    assert found, f"this test needs the program '{name}'; see tests/e2e/README.md"
-    return found
