@@ -132,6 +132,14 @@ def test_the_first_build_asks_for_each_file_once(site: Site) -> None:
     assert site.fetched == site.upstream.requests(without=f" {SECOND} ")
 
 
+def test_where_files_come_from_names_no_output(site: Site) -> None:
+    folder = f"conntrack={site.versions.conntrack},kubernetes={FIRST},oss_format=deb"
+    for product, path in site.products.items():
+        parts = path.relative_to(site.workspace.root).parts
+        assert [part for part in folder.split(",") if part not in parts[1].split(",")] == []
+        assert (parts[0], *parts[2:]) == ("buildsys-bin", "rootfs", f"{product}.tar.zst")
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_a_rootfs_has_every_file_of_the_document(site: Site, product: str) -> None:
     tree, cri = site.trees[product], product.partition("-")[0]
