@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.executor import Options
+    from buildsys.model.rewriter import Rewriter
     from buildsys.session import Place, Session
     from buildsys.snapshot import Seen
 
@@ -95,6 +96,7 @@ class Request:
             distdirs=tuple(os.path.abspath(folder) for folder in options.list("distdir")),
             attempts=max(1, options.number("http_connector_attempts")),
             timeout_scale=scale,
+            rewriter=self._rewriter(),
         )
         return Options(
             jobs=_jobs(options.text("jobs")),
@@ -102,6 +104,26 @@ class Request:
             keep_going=options.flag("keep_going"),
             fetching=fetching,
         )
+
+    def _rewriter(self) -> Rewriter:
+        """Read the file of --downloader_config; a snapshot then depends on it as on an rc file."""
+        from buildsys.model import rewriter
+
+        path = self.options.text("downloader_config")
+        if not path:
+            return rewriter.Rewriter()
+        try:
+            with open(path, encoding="utf-8") as stream:
+                text = stream.read()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise UsageError(
+                "B018",
+                f"--downloader_config={path}: {reason}",
+                hint="name a file with lines such as `rewrite github.com/(.*) mirror.example/github/$1`",
+            ) from error
+        self.rc_files.append(os.path.abspath(path))
+        return rewriter.parse(text, path)
 
 
 def _jobs(text: str) -> int:

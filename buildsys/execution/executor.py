@@ -42,6 +42,9 @@ NETWORK = "network"
 IN_STORE = ""
 """In place of a path: the artifact is to be in the store, and nowhere else."""
 
+REVIVALS = 3
+"""How often one blob is made again in a build: it can be lost more than once, but not always."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -103,6 +106,7 @@ class Executor:
         self._running: dict[Digest, list[Action]] = {}
         self._forced: set[int] = set()
         self._hit: set[int] = set()
+        self._revivals: dict[Digest, int] = {}
         self._blocked: dict[int, list[Action]] = {}
         self._direct: dict[Artifact, str] = {}
         self._makers = Makers(store.blobs, self._outcome.values)
@@ -226,18 +230,26 @@ class Executor:
             if maker is not None and maker.outputs[0] in self._outcome.failed:
                 self._skip(waiting)
                 return
-            if maker is None or id(maker) in self._forced:
-                error = InternalError("B905", f"the blob {digest} is lost and making it again gave another one")
-                self._failed(waiting, error)
+            if maker is None or not self._may_revive(maker, digest):
+                self._failed(waiting, _lost(digest))
                 return
             makers[id(maker)] = maker
         self._waits[id(waiting)] = len(makers)
         for maker in makers.values():
-            waiters = self._blocked.setdefault(id(maker), [])
-            waiters.append(waiting)
-            if len(waiters) == 1:
-                self._forced.add(id(maker))
-                self._ready.append(maker)
+            self._blocked.setdefault(id(maker), []).append(waiting)
+            self._force(maker)
+
+    def _may_revive(self, maker: Action, digest: Digest) -> bool:
+        """Tell whether a blob may be made again: not for ever, but whoever needs it may wait for one who does."""
+        if id(maker) not in self._forced:
+            self._revivals[digest] = self._revivals.get(digest, 0) + 1
+        return self._revivals.get(digest, 0) <= REVIVALS
+
+    def _force(self, action: Action) -> None:
+        """Have an action run although its result is known, unless it is about to."""
+        if id(action) not in self._forced:
+            self._forced.add(id(action))
+            self._ready.append(action)
 
     def _io(self, action: Action) -> BuildIO:
         return BuildIO(
@@ -313,6 +325,7 @@ class Executor:
 
     def _skip(self, action: Action) -> None:
         """Count an action and what waits for it as not made."""
+        self._forced.discard(id(action))
         self._outcome.failed.update(action.outputs)
         if action.outputs[0] not in self._outcome.values:
             self._release(action)
@@ -333,8 +346,7 @@ class Executor:
             self._outputs.accept(path)
             return
         if artifact in self._direct and producer is not None:
-            self._forced.add(id(producer))
-            self._ready.append(producer)
+            self._force(producer)
             self._loop()
             if artifact not in self._outcome.failed:
                 self._outputs.accept(path)
@@ -347,18 +359,30 @@ class Executor:
                     raise BlobMissing(value.digest)
             except BlobMissing as lost:
                 self._store.blobs.forget_soundness()
-                if self._sources.stage(lost.digest):
-                    continue
-                maker = self._makers.find(lost.digest)
-                if maker is None or id(maker) in self._forced:
-                    raise InternalError("B905", f"the blob {lost.digest} is lost and cannot be made again") from lost
-                self._forced.add(id(maker))
-                self._ready.append(maker)
-                self._loop()
-                if any(output in self._outcome.failed for output in maker.outputs):
-                    self._outcome.failed.add(artifact)
+                if not self._sources.stage(lost.digest):
+                    self._make_again(artifact, lost.digest)
                 continue
             return
+
+    def _make_again(self, artifact: Artifact, digest: Digest) -> None:
+        """Run the action that makes a blob of a finished artifact; the artifact fails with it."""
+        maker = self._makers.find(digest)
+        if maker is None or not self._may_revive(maker, digest):
+            self._outcome.errors.append(_lost(digest))
+            self._outcome.failed.add(artifact)
+            return
+        self._force(maker)
+        self._loop()
+        if any(output in self._outcome.failed for output in maker.outputs):
+            self._outcome.failed.add(artifact)
+
+
+def _lost(digest: Digest) -> InternalError:
+    return InternalError(
+        "B905",
+        f"the blob {digest} is lost and cannot be made again",
+        hint="if the disk is sound, this is a defect; with another --disk_cache everything is made anew",
+    )
 
 
 def _as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
 
+ROOT_MODE = 0o755
+"""The mode of a tree's own folder, which the tree does not state."""
+
 
 class Outputs:
     """Files below one folder; `written` collects every path that belongs to the outputs asked for."""
@@ -110,9 +113,15 @@ class Outputs:
             if os.path.lexists(root) and (os.path.islink(root) or not os.path.isdir(root)):
                 os.unlink(root)
             os.makedirs(root, exist_ok=True)
+            os.chmod(root, ROOT_MODE)
             self._remove_strangers(root, tree)
             for entry in tree.entries:
                 self._write_entry(f"{path}/{entry.path}", entry)
+            # The times of a folder tell of files that were added to it: they belong to what a null build looks at.
+            self.accept(path)
+            for entry in tree.entries:
+                if entry.kind == DIRECTORY:
+                    self.accept(f"{path}/{entry.path}")
         except OSError as error:
             raise store_fault(error, root) from error
 
