@@ -28,6 +28,7 @@ class Loader:
         self._rules = rules
         self._packages: dict[str, Package | None] = {}
         self._errors: dict[str, list[BuildError]] = {}
+        self._dangling: list[BuildError] = []
         self._ignored: tuple[str, ...] | None = None
 
     @property
@@ -86,7 +87,6 @@ class Loader:
 
     def load_closure(self, labels: Iterable[Label]) -> list[BuildError]:
         """Load every package that `labels` need, through any branch of any select; return what is wrong."""
-        errors: list[BuildError] = []
         seen: set[Label] = set()
         stack: list[tuple[Label, Location | None]] = [(label, None) for label in labels]
         while stack:
@@ -98,17 +98,17 @@ class Loader:
                 target = self.resolve(label, at)
             except BuildError as error:
                 if not self._errors.get(label.package) or error.code == "B212":
-                    errors.append(error)
+                    self._dangling.append(error)
             except BuildErrors as several:
-                errors.extend(several.errors)
+                self._dangling.extend(several.errors)
             else:
                 if target is not None:
                     stack.extend(target.deps)
-        return errors + self.errors()
+        return self.errors()
 
     def errors(self) -> list[BuildError]:
-        """Return what is wrong in the packages loaded so far."""
-        return [error for found in self._errors.values() for error in found]
+        """Return what is wrong in the packages loaded so far, and with the labels that led to them."""
+        return [*self._dangling, *(error for found in self._errors.values() for error in found)]
 
     def broken(self, package: str) -> bool:
         """Tell whether a package has errors."""
