@@ -26,7 +26,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import find_root, load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import FOLDER, OUTPUT_BASE
+from buildsys.snapshot import FOLDER, OUTPUT_BASE, look_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,8 @@ class Built:
     failed: list[Label]
     written: list[str]
     seen: list[Seen]
-    """What `stat` said of the source files before they were read, and what tells the store: for the snapshot."""
+    """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
+    memory and the link to the outputs are still the same: for the snapshot."""
 
     @property
     def errors(self) -> list[BuildError]:
@@ -211,7 +212,9 @@ def build(
         for label, target in analysed.targets.items()
         if any(artifact in outcome.failed for artifact in target.files)
     ]
-    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *store.identity()])
+    link = os.path.join(place.root, OUTPUT_LINK)
+    identities = [*store.identity(), look_identity(state.path), look_identity(link)]
+    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *identities])
 
 
 def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: Workspace) -> list[str]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.cli.options import BUILDING, is_known
 from buildsys.errors import Location, UsageError, did_you_mean
+from buildsys.snapshot import look
+
+if TYPE_CHECKING:
+    from buildsys.snapshot import Seen
 
 COMMANDS = (
     *("build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "clean"),
@@ -51,10 +55,10 @@ def rc_files(root: str | None, startup: dict[str, object], environ: dict[str, st
     return list(dict.fromkeys(os.path.abspath(path) for path in found))
 
 
-def read_rc(paths: list[str], root: str | None) -> tuple[list[Line], list[str]]:
-    """Return the lines of all rc files, and every file that was read or looked for."""
+def read_rc(paths: list[str], root: str | None) -> tuple[list[Line], list[Seen]]:
+    """Return the lines of all rc files, and what `stat` said of each file before it was read or looked for."""
     lines: list[Line] = []
-    seen: list[str] = []
+    seen: list[Seen] = []
     for path in paths:
         _read(path, root, lines, seen, ())
     return lines, seen
@@ -127,8 +131,8 @@ def _usable(line: Line, command: str) -> list[str]:
     return usable
 
 
-def _read(path: str, root: str | None, lines: list[Line], seen: list[str], within: tuple[str, ...]) -> None:
-    seen.append(path)
+def _read(path: str, root: str | None, lines: list[Line], seen: list[Seen], within: tuple[str, ...]) -> None:
+    seen.append(look(path))
     try:
         with open(path, encoding="utf-8") as stream:
             text = stream.read()
@@ -154,7 +158,7 @@ def _read(path: str, root: str | None, lines: list[Line], seen: list[str], withi
 
 
 def _line(
-    words: list[str], at: Location, root: str | None, lines: list[Line], seen: list[str], within: tuple[str, ...]
+    words: list[str], at: Location, root: str | None, lines: list[Line], seen: list[Seen], within: tuple[str, ...]
 ) -> None:
     if words[0] in {"import", "try-import"}:
         target = os.path.abspath(" ".join(words[1:]).replace("%workspace%", root or ""))

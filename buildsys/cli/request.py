@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.executor import Options
     from buildsys.session import Place, Session
+    from buildsys.snapshot import Seen
 
 
 @dataclass(slots=True)
@@ -24,7 +25,8 @@ class Request:
     options: Parsed
     startup: Parsed
     terminal: Terminal
-    rc_files: list[str] = field(default_factory=list)
+    rc_files: list[Seen] = field(default_factory=list)
+    """What `stat` said of each rc file before it was read."""
     began_ns: int = 0
 
     @property

@@ -76,6 +76,7 @@ class WorkspaceState:
     """The workspace's memory, in one SQLite file below the output base."""
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self._database = Database(path, _SCHEMA)
         self._files: dict[str, FileState] | None = None
         self._changed: dict[str, FileState] = {}

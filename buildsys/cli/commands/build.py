@@ -118,8 +118,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str])
     text += f"{tag('INFO')} Elapsed time: {{elapsed}}s, Critical Path: 0.00s\n{tag('INFO')} 0 processes.\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
     text += f"{tag('INFO')} Build completed successfully, 0 total actions\n"
-    inputs = [*opened.files.seen.values(), *built.seen, *snapshot.program()]
-    inputs += [snapshot.look(path) for path in request.rc_files]
+    inputs = [*opened.files.seen.values(), *built.seen, *request.rc_files, *snapshot.program()]
     snapshot.write(request.argv, opened.place.output_base, inputs, built.written, request.began_ns, text)
 
 
