@@ -11,6 +11,7 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -228,7 +229,12 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
 
 
 def prepare(place: Place) -> None:
-    """Make the output folder, and let `buildsys-bin` in the workspace lead to it."""
+    """Make the output folder, and let `buildsys-bin` in the workspace lead to it.
+
+    To be done before the workspace is looked at, so that making them does not count as a change of it.
+    """
+    with suppress(OSError):  # a store that cannot be made is reported when it is opened
+        os.makedirs(place.store, exist_ok=True)
     link, target = os.path.join(place.root, OUTPUT_LINK), os.path.join(place.output_base, "bin")
     os.makedirs(target, exist_ok=True)
     os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)

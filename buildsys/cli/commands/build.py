@@ -24,8 +24,9 @@ def build(request: Request) -> int:
         request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
         return 0
     keep_going = request.options.flag("keep_going")
-    opened = request.open()
-    session.prepare(opened.place)
+    place = request.place()
+    session.prepare(place)
+    opened = session.open_workspace(place)
     labels = session.resolve(opened, request.patterns, keep_going=keep_going)
     config = session.configuration(opened, request.params())
     analysed = session.analyse(opened, labels, config, keep_going=keep_going)
