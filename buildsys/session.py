@@ -16,7 +16,7 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,18 +29,19 @@ from buildsys.kubernetes.tables import Tables
 from buildsys.loading import patterns
 from buildsys.loading.files import FileReader
 from buildsys.loading.loader import Loader
-from buildsys.loading.workspace import find_root, load_workspace
+from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import OUTPUT_BASE, OUTPUT_LINK
+from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from buildsys.execution.executor import Options as ExecutionOptions
-    from buildsys.execution.executor import Outcome
+    from buildsys.execution.outcome import Options as ExecutionOptions
+    from buildsys.execution.outcome import Outcome
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
+    from buildsys.loading.place import Place
     from buildsys.model.action import Artifact
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
@@ -55,15 +56,6 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
     from buildsys.store.local import LocalStore
     from buildsys.store.workspace_state import WorkspaceState
-
-
-class Place(NamedTuple):
-    """Where a workspace is and where its results go; `here` is the package that relative patterns are seen from."""
-
-    root: str
-    output_base: str
-    store: str
-    here: str
 
 
 @dataclass(slots=True)
@@ -131,27 +123,13 @@ class Built:
     failed: list[Label]
     written: list[str]
     seen: list[Seen]
-    """What `stat` said of the source files before they were read, and what tells the store: for the snapshot."""
+    """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
+    memory and the link to the outputs are still the same: for the snapshot."""
 
     @property
     def errors(self) -> list[BuildError]:
         """Everything that was wrong, of all phases."""
         return [*self.analysed.errors, *self.outcome.errors]
-
-
-def locate(start: str, *, output_base: str = "", store: str = "") -> Place:
-    """Find the workspace around `start`. Raises `UsageError` B002 when there is none."""
-    root = find_root(start)
-    if root is None:
-        raise UsageError(
-            "B002",
-            "this command is only supported from within a workspace (below a folder with a BUILD.yaml that has a"
-            " `workspace:` line)",
-            hint="change into a workspace, or begin one with a BUILD.yaml that holds `workspace: NAME`",
-        )
-    base = os.path.abspath(output_base) if output_base else os.path.join(root, OUTPUT_BASE)
-    folder = store or os.environ.get("BUILDSYS_CACHE", "") or os.path.join(root, "cache")
-    return Place(root, base, os.path.abspath(folder), os.path.relpath(os.path.abspath(start), root))
 
 
 def open_workspace(place: Place) -> Session:
@@ -196,7 +174,7 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
     loader = session.loader
-    broken = [*loader.errors(), *(error for errors in loader.missing.values() for error in errors)]
+    broken = loader.errors()
     session.read_lock()
     inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.missing)
     analyser = Analyser(inputs)
@@ -253,6 +231,7 @@ def build(
     from buildsys.execution.executor import Executor
     from buildsys.execution.journal import record
 
+    place = session.place
     paths = output_paths(analysed.targets.values(), config)
     with stored(session) as (store, state, sources, outputs):
         executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
@@ -265,7 +244,9 @@ def build(
         for label, target in analysed.targets.items()
         if any(artifact in outcome.failed for artifact in target.files)
     ]
-    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *store.identity()])
+    link = os.path.join(place.root, OUTPUT_LINK)
+    identities = [*store.identity(), look_identity(state.path), look_identity(link)]
+    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *identities])
 
 
 def preview(session: Session, analysed: Analysed, config: Configuration) -> str:
@@ -392,7 +373,12 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
 
 
 def prepare(place: Place) -> None:
-    """Make the output folder, and let `buildsys-bin` in the workspace lead to it."""
+    """Make the output folder and the store's, and let `buildsys-bin` in the workspace lead to the former.
+
+    To be done before the workspace is looked at, so that making them does not count as a change of it.
+    """
     from buildsys.execution.output_folder import make
 
+    with suppress(OSError):  # a store that cannot be made is reported when it is opened
+        os.makedirs(place.store, exist_ok=True)
     make(place.root, place.output_base)

@@ -13,11 +13,11 @@ import os
 import sys
 import time
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
 OUTPUT_LINK = "buildsys-bin"
-ENVIRONMENT = ("BUILDSYS_CACHE", "BUILDSYSRC", "HOME")
+ENVIRONMENT = ("BUILDSYS_CACHE", "BUILDSYSRC", "HOME", "NO_COLOR")
 
 FINE_NS = 50_000_000
 """How long before being looked at a file must have changed last, on a file system with fine times."""
@@ -36,7 +36,10 @@ def current(argv: list[str]) -> str | None:
     try:
         here = os.getcwd()
         with open(_file(_base(argv, here), argv, here), "rb") as stream:
-            version, request, seen, message = marshal.load(stream)  # noqa: S302 - written by this program
+            check, data = stream.read(8), stream.read()
+        if check != _check(data):
+            return None
+        version, request, seen, message = marshal.loads(data)  # noqa: S302 - written by this program
         if version != FORMAT or request != _request(argv, here):
             return None
     except (OSError, ValueError, EOFError, TypeError):
@@ -81,17 +84,19 @@ def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[str], be
     `inputs` are what was seen before each was read; `outputs` are looked at now.
     """
     here = os.getcwd()
-    for _, size, _, ctime, _, _ in inputs:
+    between = _between(base, here)
+    for _, size, _, ctime, _, _ in (*inputs, *between):
         margin = COARSE_NS if ctime % 1_000_000 == 0 else FINE_NS
         if size >= 0 and ctime + margin > began_ns:
             return False
-    seen = [*inputs, *(look(path) for path in outputs), *_between(base, here)]
+    seen = [*inputs, *between, *(look(path) for path in outputs)]
     target = _file(base, argv, here)
     part = f"{target}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        data = marshal.dumps((FORMAT, _request(argv, here), seen, message))
         with open(part, "wb") as stream:
-            marshal.dump((FORMAT, _request(argv, here), seen, message), stream)
+            stream.write(_check(data) + data)
         os.replace(part, target)
     except OSError:
         return False  # the next build will have to look for itself
@@ -99,9 +104,13 @@ def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[str], be
 
 
 def program() -> list[Seen]:
-    """Return what `stat` says of the program's own files: another program is another answer."""
+    """Return what `stat` says of the program's own files and of where its libraries are installed.
+
+    Another program is another answer, and so is another version of a library that shapes bytes.
+    """
     top = os.path.dirname(os.path.abspath(__file__))
-    return [
+    libraries = [look(path) for path in sys.path if os.path.basename(path) in {"site-packages", "dist-packages"}]
+    return libraries + [
         look(os.path.join(folder, name))
         for folder, _, names in os.walk(top)
         if not folder.endswith("__pycache__")
@@ -115,9 +124,14 @@ def now_ns() -> int:
     return time.time_ns()
 
 
-def _request(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str]:
+def _request(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str, str, bool]:
     environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
-    return (tuple(argv), here, environment, sys.version, sys.prefix)
+    return (tuple(argv), here, environment, sys.version, sys.prefix, __file__, sys.stderr.isatty())
+
+
+def _check(data: bytes) -> bytes:
+    """Return a checksum that differs for every flipped bit: the number that `data` is, modulo a prime."""
+    return hash(int.from_bytes(data, "little")).to_bytes(8, "little", signed=True)
 
 
 def _base(argv: list[str], here: str) -> str:

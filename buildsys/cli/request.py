@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from buildsys.errors import UsageError
+from buildsys.snapshot import look
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
-    from buildsys.execution.executor import Options
+    from buildsys.execution.outcome import Options
+    from buildsys.loading.place import Place
     from buildsys.model.rewriter import Rewriter
-    from buildsys.session import Place, Session
+    from buildsys.session import Session
     from buildsys.snapshot import Seen
 
 
@@ -44,7 +46,7 @@ class Request:
 
     def place(self) -> Place:
         """Find the workspace."""
-        from buildsys.session import locate
+        from buildsys.loading.place import locate
 
         place = locate(
             os.getcwd(),
@@ -84,7 +86,7 @@ class Request:
 
     def execution(self) -> Options:
         """Return how actions are to run."""
-        from buildsys.execution.executor import Options
+        from buildsys.execution.outcome import Options
         from buildsys.model.action import Fetching
 
         options = self.options
@@ -112,6 +114,7 @@ class Request:
         path = self.options.text("downloader_config")
         if not path:
             return rewriter.Rewriter()
+        self.rc_seen.append(look(os.path.abspath(path)))
         try:
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
@@ -122,7 +125,6 @@ class Request:
                 f"--downloader_config={path}: {reason}",
                 hint="name a file with lines such as `rewrite github.com/(.*) mirror.example/github/$1`",
             ) from error
-        self.rc_files.append(os.path.abspath(path))
         return rewriter.parse(text, path)
 
 

@@ -104,7 +104,7 @@ class BuildIO:
         path = self._direct.get(self._action.outputs[output])
         if path is not None:
             writer: HashingWriter
-            with self._outputs.create(path, self._check) as writer:
+            with self._outputs.create(path, self._check, executable=executable) as writer:
                 yield writer
             self._made[output] = Value(writer.digest, writer.size, executable)
             return
@@ -114,6 +114,10 @@ class BuildIO:
 
     def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None:
         """Write a small output."""
+        if self._action.outputs[output] in self._direct:
+            with self.create(output, executable=executable) as writer:
+                writer.write(data)
+            return
         self._check()
         self._made[output] = Value(self._store.blobs.put(data), len(data), executable)
 

@@ -13,15 +13,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from buildsys.errors import ActionFailed, BuildError, BuildErrors, InternalError, Interrupted
-from buildsys.execution.action_io import BuildIO, Stopped
+from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
+from buildsys.execution.action_io import BuildIO
+from buildsys.execution.blame import as_build_error
 from buildsys.execution.makers import Makers
-from buildsys.model.action import Action, ActionResult, Artifact, Fetching, Value, action_key
+from buildsys.execution.outcome import Options, Outcome, Ran
+from buildsys.model.action import Action, ActionResult, Artifact, action_key
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
@@ -37,44 +38,13 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 2.0
 """How much work a kill can cost: results are made durable this often."""
 
+LOSSES = 3
+"""How often a blob is made again in one build before something must be wrong with the store, or the disk under it."""
+
 NETWORK = "network"
 
 IN_STORE = ""
 """In place of a path: the artifact is to be in the store, and nowhere else."""
-
-REVIVALS = 3
-"""How often one blob is made again in a build: it can be lost more than once, but not always."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to run: worker counts, and whether to go on after a failure."""
-
-    jobs: int
-    downloads: int = 8
-    keep_going: bool = False
-    fetching: Fetching = Fetching()
-
-
-@dataclass(slots=True)
-class Ran:
-    """An action that ran: its key and how long it took."""
-
-    action: Action
-    key: Digest
-    seconds: float
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the actions: the values made, what ran, how many were answered from the cache, what failed."""
-
-    values: dict[Artifact, Value] = field(default_factory=dict)
-    keys: dict[int, tuple[Action, Digest]] = field(default_factory=dict)
-    ran: list[Ran] = field(default_factory=list)
-    hits: int = 0
-    errors: list[BuildError] = field(default_factory=list)
-    failed: set[Artifact] = field(default_factory=set)
 
 
 class Executor:
@@ -106,8 +76,8 @@ class Executor:
         self._running: dict[Digest, list[Action]] = {}
         self._forced: set[int] = set()
         self._hit: set[int] = set()
-        self._revivals: dict[Digest, int] = {}
         self._blocked: dict[int, list[Action]] = {}
+        self._lost: Counter[Digest] = Counter()
         self._direct: dict[Artifact, str] = {}
         self._makers = Makers(store.blobs, self._outcome.values)
         self._flushed = time.monotonic()
@@ -212,11 +182,14 @@ class Executor:
         pool.submit(self._work, action, key, descriptor, io)
 
     def _missing(self, action: Action, io: BuildIO) -> list[Digest] | None:
-        """Have the blobs that an action needs made again; None while it has to wait for them."""
+        """Have the blobs that an action needs made again; None while it has to wait for them, or has failed."""
         try:
             missing = [d for d in self._store.blobs.missing(action.operation.needs(io)) if not self._sources.stage(d)]
         except BlobMissing as lost:
             missing = [lost.digest]
+        except Exception as error:  # noqa: BLE001 - an operation's own code: its fault is no fault of the build
+            self._failed(action, as_build_error(action, error))
+            return None
         if not missing:
             return []
         self._revive(action, missing)
@@ -224,29 +197,44 @@ class Executor:
 
     def _revive(self, waiting: Action, missing: Iterable[Digest]) -> None:
         """Run the actions that make the blobs `missing` again, and `waiting` after them."""
-        makers = {}
-        for digest in missing:
-            maker = self._makers.find(digest)
-            if maker is not None and maker.outputs[0] in self._outcome.failed:
-                self._skip(waiting)
-                return
-            if maker is None or not self._may_revive(maker, digest):
-                self._failed(waiting, _lost(digest))
-                return
-            makers[id(maker)] = maker
+        makers: dict[int, Action] = {}
+        try:
+            for digest in missing:
+                maker = self._maker(digest)
+                if maker is not None:
+                    makers[id(maker)] = maker
+        except BuildError as error:
+            self._failed(waiting, error)
+            return
+        if any(maker.outputs[0] in self._outcome.failed for maker in makers.values()):
+            self._skip(waiting)
+            return
         self._waits[id(waiting)] = len(makers)
         for maker in makers.values():
             self._blocked.setdefault(id(maker), []).append(waiting)
             self._force(maker)
+        if not makers:
+            self._ready.append(waiting)
 
-    def _may_revive(self, maker: Action, digest: Digest) -> bool:
-        """Tell whether a blob may be made again: not for ever, but whoever needs it may wait for one who does."""
-        if id(maker) not in self._forced:
-            self._revivals[digest] = self._revivals.get(digest, 0) + 1
-        return self._revivals.get(digest, 0) <= REVIVALS
+    def _maker(self, digest: Digest) -> Action | None:
+        """Return the action to run again for a lost blob; None where a source file has given it back.
+
+        Raises `InternalError` B905 when nothing makes it, or it is lost each time it was made.
+        """
+        maker = None
+        if not self._sources.stage(digest):
+            maker = self._makers.find(digest)
+            if maker is None:
+                raise InternalError("B905", f"the blob {digest} is lost, and nothing in this build makes it")
+        if maker is None or id(maker) not in self._forced:
+            self._lost[digest] += 1
+            if self._lost[digest] > LOSSES:
+                hint = "something removes files from the store while it is in use, or its disk is failing"
+                raise InternalError("B905", f"the blob {digest} is lost again each time it has been made", hint=hint)
+        return maker
 
     def _force(self, action: Action) -> None:
-        """Have an action run although its result is known, unless it is about to."""
+        """Have an action run that has a value already."""
         if id(action) not in self._forced:
             self._forced.add(id(action))
             self._ready.append(action)
@@ -287,9 +275,9 @@ class Executor:
             for waiting in together:
                 self._revive(waiting, [result.digest])
         elif isinstance(result, BaseException):
-            error = _as_build_error(action, result)
-            for failing in together:
-                self._failed(failing, error)
+            self._failed(action, as_build_error(action, result))
+            for other in together[1:]:
+                self._skip(other)
         else:
             self._store.actions.put(key, result, descriptor)
             self._outcome.ran.append(Ran(action, key, seconds))
@@ -300,12 +288,18 @@ class Executor:
                 self._finish(finished, result)
 
     def _finish(self, action: Action, result: ActionResult) -> None:
-        again = id(action) in self._forced and action.outputs[0] in self._outcome.values
-        for artifact, value in zip(action.outputs, result.outputs, strict=True):
-            self._outcome.values[artifact] = value
-        if again:
-            self._forced.discard(id(action))
-        else:
+        values = self._outcome.values
+        again = id(action) in self._forced and action.outputs[0] in values
+        self._forced.discard(id(action))
+        if (
+            again
+            and id(action) in self._blocked
+            and any(values[a] != v for a, v in zip(action.outputs, result.outputs, strict=True))
+        ):
+            self._failed(action, _not_deterministic(action))
+            return
+        values.update(zip(action.outputs, result.outputs, strict=True))
+        if not again:
             self._makers.add(action)
             self._release(action)
         for waiting in self._blocked.pop(id(action), ()):
@@ -325,14 +319,17 @@ class Executor:
 
     def _skip(self, action: Action) -> None:
         """Count an action and what waits for it as not made."""
-        self._forced.discard(id(action))
-        self._outcome.failed.update(action.outputs)
-        if action.outputs[0] not in self._outcome.values:
-            self._release(action)
-        for waiting in self._blocked.pop(id(action), ()):
-            self._waits[id(waiting)] -= 1
-            if not self._waits[id(waiting)]:
-                self._skip(waiting)
+        skipped = [action]
+        while skipped:
+            action = skipped.pop()
+            self._forced.discard(id(action))
+            self._outcome.failed.update(action.outputs)
+            if action.outputs[0] not in self._outcome.values:
+                self._release(action)
+            for waiting in self._blocked.pop(id(action), ()):
+                self._waits[id(waiting)] -= 1
+                if not self._waits[id(waiting)]:
+                    skipped.append(waiting)
 
     def _deliver(self, wanted: Mapping[Artifact, str]) -> None:
         """Put the artifacts wanted at their places, making again what is lost."""
@@ -348,54 +345,39 @@ class Executor:
         if artifact in self._direct and producer is not None:
             self._force(producer)
             self._loop()
-            if artifact not in self._outcome.failed:
-                self._outputs.accept(path)
-            return
         while artifact not in self._outcome.failed:
+            value = self._outcome.values[artifact]
+            if artifact in self._direct and self._outputs.is_current(path, value):
+                self._outputs.accept(path)
+                return
             try:
                 if path != IN_STORE:
                     self._outputs.write(path, value)
                 elif not self._store.blobs.contains(value.digest):
                     raise BlobMissing(value.digest)
+                return
             except BlobMissing as lost:
-                self._store.blobs.forget_soundness()
-                if not self._sources.stage(lost.digest):
-                    self._make_again(artifact, lost.digest)
-                continue
-            return
+                self._heal(artifact, lost.digest)
 
-    def _make_again(self, artifact: Artifact, digest: Digest) -> None:
-        """Run the action that makes a blob of a finished artifact; the artifact fails with it."""
-        maker = self._makers.find(digest)
-        if maker is None or not self._may_revive(maker, digest):
-            self._outcome.errors.append(_lost(digest))
+    def _heal(self, artifact: Artifact, digest: Digest) -> None:
+        """Have a blob of an output made again; where that fails, the output counts as not made."""
+        self._store.blobs.forget_soundness()
+        try:
+            maker = self._maker(digest)
+        except BuildError as error:
+            self._outcome.errors.append(error)
             self._outcome.failed.add(artifact)
             return
-        self._force(maker)
-        self._loop()
-        if any(output in self._outcome.failed for output in maker.outputs):
-            self._outcome.failed.add(artifact)
+        if maker is not None:
+            self._blocked.setdefault(id(maker), [])
+            self._force(maker)
+            self._loop()
+            if maker.outputs[0] in self._outcome.failed:
+                self._outcome.failed.add(artifact)
 
 
-def _lost(digest: Digest) -> InternalError:
+def _not_deterministic(action: Action) -> InternalError:
+    message = f"{action.name}: run again for a lost output, it made another one: it is not deterministic"
     return InternalError(
-        "B905",
-        f"the blob {digest} is lost and cannot be made again",
-        hint="if the disk is sound, this is a defect; with another --disk_cache everything is made anew",
+        "B905", message, hint="run the same command again: what depends on it is then made of the new one"
     )
-
-
-def _as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:
-    """Turn whatever an operation raised into an error that says which target it is about."""
-    if isinstance(error, BuildErrors):
-        return error
-    if isinstance(error, Stopped):
-        return Interrupted("B801", "build interrupted")
-    if isinstance(error, BuildError):
-        if isinstance(error, ActionFailed) and str(action.owner) not in error.message:
-            error.message = f"{action.progress} failed: {error.message}"
-            error.notes = (*error.notes, f"needed by {action.owner}")
-        return error
-    internal = InternalError("B900", f"{action.name}: {type(error).__name__}: {error}")
-    internal.__cause__ = error
-    return internal

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from buildsys.execution.hashing import HashingWriter
@@ -36,7 +37,7 @@ class Outputs:
     def __init__(self, base: str, blobs: BlobStore, state: WorkspaceState) -> None:
         self.folder = os.path.join(base, "bin")
         self._tmp = os.path.join(base, "tmp")
-        self._serial = 0
+        self._serial = count()
         remove_rubbish(base)
         self.written: list[str] = []
         self._blobs = blobs
@@ -67,7 +68,7 @@ class Outputs:
             self._write_file(path, value.digest, 0o755 if value.executable else 0o644)
 
     @contextmanager
-    def create(self, path: str, check: Callable[[], None]) -> Iterator[HashingWriter]:
+    def create(self, path: str, check: Callable[[], None], *, executable: bool = False) -> Iterator[HashingWriter]:
         """Write a file directly; it takes its place once the context ends without an exception."""
         target = os.path.join(self.folder, path)
         part = ""
@@ -75,7 +76,7 @@ class Outputs:
             part = self._part(target)
             with open(part, "wb", buffering=0) as stream, HashingWriter(stream, check) as writer:
                 yield writer
-            self._place(part, target, path, writer.digest, 0o644)
+            self._place(part, target, path, writer.digest, 0o755 if executable else 0o644)
         except OSError as error:
             _remove(part)
             raise store_fault(error, target) from error
@@ -107,21 +108,19 @@ class Outputs:
 
     def _write_tree(self, path: str, tree: Tree) -> None:
         root = os.path.join(self.folder, path)
-        for missing in self._blobs.missing(entry.digest for entry in tree.blobs()):
+        files = [entry for entry in tree.entries if entry.kind == FILE]
+        wanted = [e.digest for e in files if not self._holds(f"{path}/{e.path}", e.digest, e.mode)]
+        for missing in self._blobs.missing(wanted):
             raise BlobMissing(missing)
         try:
-            if os.path.lexists(root) and (os.path.islink(root) or not os.path.isdir(root)):
-                os.unlink(root)
-            os.makedirs(root, exist_ok=True)
-            os.chmod(root, ROOT_MODE)
+            self._make_folder(root)
             self._remove_strangers(root, tree)
             for entry in tree.entries:
                 self._write_entry(f"{path}/{entry.path}", entry)
-            # The times of a folder tell of files that were added to it: they belong to what a null build looks at.
-            self.accept(path)
-            for entry in tree.entries:
+            for entry in reversed(tree.entries):
                 if entry.kind == DIRECTORY:
-                    self.accept(f"{path}/{entry.path}")
+                    self._close_folder(os.path.join(root, entry.path), entry.mode)
+            self._close_folder(root, ROOT_MODE)
         except OSError as error:
             raise store_fault(error, root) from error
 
@@ -129,7 +128,6 @@ class Outputs:
         target = os.path.join(self.folder, path)
         if entry.kind == DIRECTORY:
             os.makedirs(target, exist_ok=True)
-            os.chmod(target, entry.mode)
         elif entry.kind == FILE:
             self._write_file(path, entry.digest, entry.mode)
         elif not (os.path.islink(target) and os.readlink(target) == entry.target):
@@ -150,22 +148,30 @@ class Outputs:
             return stat.S_ISLNK(found.st_mode) and os.readlink(target) == entry.target
         return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == entry.mode
 
+    def _close_folder(self, folder: str, mode: int) -> None:
+        """Give a folder its mode, now that nothing more is written into it."""
+        if stat.S_IMODE(os.lstat(folder).st_mode) != mode:
+            os.chmod(folder, mode)
+        self.written.append(folder)
+
     def _remove_strangers(self, root: str, tree: Tree) -> None:
-        """Remove what is below `root` and not in the tree, or is there as something else."""
+        """Remove what is below `root` and not in the tree, or is there as something else; let folders be written."""
         kinds = {entry.path: entry.kind for entry in tree.entries}
-        for folder, folders, files in os.walk(root):
-            inside = os.path.relpath(folder, root)
-            prefix = "" if inside == "." else f"{inside}/"
-            for name in list(folders):
-                full = os.path.join(folder, name)
-                kind = SYMLINK if os.path.islink(full) else DIRECTORY
-                if kinds.get(prefix + name) != kind:
-                    folders.remove(name)
-                    _remove(full) if kind == SYMLINK else shutil.rmtree(full)
-            for name in files:
-                full = os.path.join(folder, name)
-                if kinds.get(prefix + name) != (SYMLINK if os.path.islink(full) else FILE):
-                    _remove(full)
+        pending = [""]
+        while pending:
+            prefix = pending.pop()
+            _open_folder(os.path.join(root, prefix))
+            with os.scandir(os.path.join(root, prefix)) as found:
+                items = list(found)
+            for item in items:
+                inside = prefix + item.name
+                if item.is_dir(follow_symlinks=False):
+                    if kinds.get(inside) == DIRECTORY:
+                        pending.append(inside + "/")
+                    else:
+                        _remove_folder(item.path)
+                elif kinds.get(inside) != (SYMLINK if item.is_symlink() else FILE):
+                    _remove(item.path)
 
     def _holds(self, path: str, digest: Digest, mode: int) -> bool:
         known = self._state.file(self._key(path))
@@ -183,19 +189,30 @@ class Outputs:
         )
 
     def _part(self, target: str) -> str:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        self._make_folder(os.path.dirname(target))
         os.makedirs(self._tmp, exist_ok=True)
-        self._serial += 1
-        return os.path.join(self._tmp, f"{os.getpid()}-{self._serial}")
+        return os.path.join(self._tmp, f"{os.getpid()}-{next(self._serial)}")
 
     def _place(self, part: str, target: str, path: str, digest: Digest, mode: int) -> None:
         os.chmod(part, mode)
         if os.path.isdir(target) and not os.path.islink(target):
-            shutil.rmtree(target)
+            _remove_folder(target)
         os.replace(part, target)
         found = os.stat(target)
         state = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, 0, digest)
         self._state.remember_file(self._key(path), state)
+
+    def _make_folder(self, folder: str) -> None:
+        """Make a folder and those above it, in place of files and links that an earlier build had there."""
+        above = folder
+        while above.startswith(self.folder + os.sep):
+            try:
+                if not stat.S_ISDIR(os.lstat(above).st_mode):
+                    os.unlink(above)
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            above = os.path.dirname(above)
+        os.makedirs(folder, exist_ok=True)
 
     def _key(self, path: str) -> str:
         return f"out:{path}"
@@ -206,3 +223,20 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _open_folder(folder: str) -> None:
+    """Let the owner of a folder list it and write into it."""
+    mode = stat.S_IMODE(os.lstat(folder).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(folder, mode | stat.S_IRWXU)
+
+
+def _remove_folder(folder: str) -> None:
+    """Remove a folder with all that is in it, whatever the modes of the folders in it are."""
+    _open_folder(folder)
+    for inside, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(os.path.join(inside, name)):
+                _open_folder(os.path.join(inside, name))
+    shutil.rmtree(folder)

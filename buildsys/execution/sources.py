@@ -50,11 +50,18 @@ class Sources:
         return known
 
     def stage(self, digest: Digest) -> bool:
-        """Put the source file with this digest into the store; False when no source file has it."""
+        """Put the source file with this digest into the store; False when no source file has it.
+
+        Raises `EnvironmentFault` B505 when the file has changed since its value was taken.
+        """
         artifact = self._by_digest.get(digest)
         if artifact is None:
             return False
-        return self._read(artifact).digest == digest
+        if self._read(artifact).digest != digest:
+            raise EnvironmentFault(
+                "B505", f"'{self.path(artifact)}' has changed during the build", hint="run the same command again"
+            )
+        return True
 
     def _examine(self, artifact: Artifact) -> Value:
         path = os.path.join(self._folder, artifact.path)

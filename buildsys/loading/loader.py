@@ -28,9 +28,10 @@ class Loader:
         self._rules = rules
         self._packages: dict[str, Package | None] = {}
         self._errors: dict[str, list[BuildError]] = {}
+        self._dangling: list[BuildError] = []
         self._ignored: tuple[str, ...] | None = None
-        self.missing: dict[Label, list[BuildError]] = {}
-        """Labels that `load_closure` found to name nothing, and why; no reason where errors of the package tell it."""
+        self.missing: set[Label] = set()
+        """Labels that `load_closure` found to name nothing."""
 
     @property
     def packages(self) -> dict[str, Package]:
@@ -88,7 +89,6 @@ class Loader:
 
     def load_closure(self, labels: Iterable[Label]) -> list[BuildError]:
         """Load every package that `labels` need, through any branch of any select; return what is wrong."""
-        errors: list[BuildError] = []
         seen: set[Label] = set()
         stack: list[tuple[Label, Location | None]] = [(label, None) for label in labels]
         while stack:
@@ -99,20 +99,20 @@ class Loader:
             try:
                 target = self.resolve(label, at)
             except BuildError as error:
-                told = self._errors.get(label.package) and error.code != "B212"
-                self.missing[label] = [] if told else [error]
-                errors.extend(self.missing[label])
+                self.missing.add(label)
+                if not self._errors.get(label.package) or error.code == "B212":
+                    self._dangling.append(error)
             except BuildErrors as several:
-                self.missing[label] = list(several.errors)
-                errors.extend(several.errors)
+                self.missing.add(label)
+                self._dangling.extend(several.errors)
             else:
                 if target is not None:
                     stack.extend(target.deps)
-        return errors + self.errors()
+        return self.errors()
 
     def errors(self) -> list[BuildError]:
-        """Return what is wrong in the packages loaded so far."""
-        return [error for found in self._errors.values() for error in found]
+        """Return what is wrong in the packages loaded so far, and with the labels that led to them."""
+        return [*self._dangling, *(error for found in self._errors.values() for error in found)]
 
     def broken(self, package: str) -> bool:
         """Tell whether a package has errors."""

@@ -13,7 +13,7 @@ from buildsys.errors import InternalError
 from buildsys.model.digest import Digest, digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 FILE, DIRECTORY, SYMLINK = "f", "d", "l"
 
@@ -66,6 +66,34 @@ def link_fault(path: str, target: str) -> str:
     return ""
 
 
+_HOPS = 40
+"""How many links Linux follows before it gives up (ELOOP)."""
+
+
+def chain_fault(links: Mapping[str, str]) -> str:
+    """Say which of `links` (path to target) leads out of the root by way of the others, or return the empty string.
+
+    `z -> p/l/..` looks as if it stayed inside, and does not where `p/l -> ..`.
+    """
+    if not any(".." in target for target in links.values()):
+        return ""
+    for path in links:
+        position, pending, hops = path.split("/")[:-1], links[path].split("/")[::-1], 0
+        while pending and hops <= _HOPS:
+            segment = pending.pop()
+            if segment == ".." and not position:
+                return f"'{path}' links out of its root by way of other links, to '{links[path]}'"
+            if segment == "..":
+                position.pop()
+            elif segment not in {"", "."}:
+                position.append(segment)
+                if (target := links.get("/".join(position))) is not None:
+                    hops += 1
+                    position.pop()
+                    pending += target.split("/")[::-1]
+    return ""
+
+
 class Tree:
     """An immutable directory: entries in path order, every parent directory present."""
 
@@ -89,6 +117,8 @@ class Tree:
                 raise PathFault(reason)
             if found.setdefault(entry.path, entry) != entry:
                 raise PathFault(f"'{entry.path}' stands twice")
+        if reason := chain_fault({path: entry.target for path, entry in found.items() if entry.kind == SYMLINK}):
+            raise PathFault(reason)
         for path in list(found):
             parent = path.rpartition("/")[0]
             while parent:

@@ -26,8 +26,8 @@ TYPES = {
 _HEAD = """# Rules
 
 Generated from the rules themselves; `buildsys help RULE` prints the same. Every target also has `name`, and may have
-`tags` (`manual` keeps it out of wildcards), `visibility` (a list; default: everybody) and `matrix` (parameters and their
-values: one target for each combination; the name then contains `{parameter}`).
+`tags` (`manual` keeps it out of wildcards), `visibility` (a list; default: everybody) and `matrix` (parameters and
+their values: one target for each combination; the name then contains `{parameter}`).
 
 Text is interpolated: `{name}` stands for a parameter, `{group.name}` for a fact, `{{` for a brace. Every value may be
 `{select: {CONDITION: value, "//conditions:default": value}}`, where a condition is the label of a `config_setting` or

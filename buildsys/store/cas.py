@@ -95,15 +95,16 @@ class BlobWriter:
         os.fchmod(self._file.fileno(), 0o444)
         os.fdatasync(self._file.fileno())
         self._file.close()
-        self._file = None
         self._store.add_file(self.digest, self._path)
+        self._file = None
 
     def abandon(self) -> None:
         """Drop what was written."""
         if self._file is not None:
             self._file.close()
             self._file = None
-            os.unlink(self._path)
+            with suppress(OSError):
+                os.unlink(self._path)
 
     def _write_out(self, data: bytes | bytearray | memoryview) -> None:
         if self._file is not None:

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from buildsys.errors import EnvironmentFault
+from buildsys.errors import EnvironmentFault, InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ class Database:
             try:
                 return self._connect()
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                if not _is_damage(error):
                     raise
                 self._set_aside()
                 return self._connect()
@@ -66,6 +66,7 @@ class Database:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
+        connection.text_factory = _text
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
@@ -88,21 +89,34 @@ class Database:
             yield
         except OSError as error:
             raise store_fault(error, self.path) from error
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                self._connection.close()
+                self._set_aside()
+                self._connection = self._connect()
+                raise EnvironmentFault(
+                    "B503",
+                    f"the store's index {self.path} was damaged ({error}); it has been set aside and a new one begun",
+                    hint="run the same command again: what is missing is made again",
+                ) from error
+            if not isinstance(error, sqlite3.OperationalError):
+                raise InternalError("B900", f"{self.path}: {type(error).__name__}: {error}") from error
             raise EnvironmentFault(
                 "B502",
                 f"the store's index {self.path} cannot be used: {error}",
                 hint="check that the folder is writable and the disk not full, or give another: --disk_cache=DIR",
             ) from error
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            self._set_aside()
-            self._connection = self._connect()
-            raise EnvironmentFault(
-                "B503",
-                f"the store's index {self.path} was damaged ({error}); it has been set aside and a new one begun",
-                hint="run the same command again: what is missing is made again",
-            ) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether the file is damaged, rather than locked, full or used wrongly."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _text(data: bytes) -> str:
+    """Decode text; what a flipped bit has made of it is for the reader's own checks to find."""
+    return data.decode("utf-8", "replace")
 
 
 def store_fault(error: OSError, path: str) -> EnvironmentFault:

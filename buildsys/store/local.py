@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
-from buildsys.store.database import Database
+from buildsys.store.database import Database, store_fault
 
 if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 EPOCH = "epoch"
-"""A file that is written anew whenever results are removed from the store: snapshots made before are then stale."""
+"""A file that is made with the store and written anew whenever results are removed from it: snapshots made before are
+then stale."""
 
 BUCKET = "v1"
 """Formats change by beginning a new bucket; older and newer programs then share a folder in peace."""
@@ -51,5 +52,10 @@ def open_store(folder: str) -> LocalStore:
     """
     root = os.path.join(folder, BUCKET)
     database = Database(os.path.join(root, "index.sqlite"), SCHEMA)
+    try:
+        with open(os.path.join(root, EPOCH), "ab"):
+            pass  # appending nothing makes the file, and leaves one that is there as it is
+    except OSError as error:
+        raise store_fault(error, root) from error
     remove_rubbish(root)
     return LocalStore(root, database, BlobStore(root, database), ActionCache(database))

@@ -76,6 +76,7 @@ class WorkspaceState:
     """The workspace's memory, in one SQLite file below the output base."""
 
     def __init__(self, path: str) -> None:
+        self.path = path
         self._database = Database(path, _SCHEMA)
         self._files: dict[str, FileState] | None = None
         self._changed: dict[str, FileState] = {}
@@ -86,7 +87,7 @@ class WorkspaceState:
         """Return what is remembered of the file at `path` (as the caller spells it)."""
         if self._files is None:
             rows = self._database.rows("SELECT path, size, mtime_ns, ctime_ns, inode, seen_ns, digest FROM files")
-            self._files = {row[0]: FileState(*row[1:]) for row in rows}
+            self._files = {row[0]: FileState(*row[1:]) for row in rows} | self._changed
         return self._files.get(path)
 
     def remember_file(self, path: str, state: FileState) -> None:
@@ -98,7 +99,8 @@ class WorkspaceState:
     def last_key(self, name: str) -> tuple[Digest, tuple[str, ...]] | None:
         """Return the key and the input names that the action called `name` had when it was last seen."""
         if self._last_keys is None:
-            self._last_keys = {row[0]: (row[1], row[2]) for row in self._database.rows("SELECT * FROM last_keys")}
+            rows = self._database.rows("SELECT * FROM last_keys")
+            self._last_keys = {row[0]: (row[1], row[2]) for row in rows} | self._new_keys
         found = self._last_keys.get(name)
         return (found[0], tuple(json.loads(found[1]))) if found else None
 

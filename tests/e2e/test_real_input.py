@@ -21,6 +21,7 @@ import pytest
 from buildsys import session
 from buildsys.analysis.configuration import Reader
 from buildsys.errors import Location
+from buildsys.loading.place import locate
 from tests.e2e import packages, upstream
 from tests.e2e.packages import ELF_MACHINES, MULTIARCH, deb, deb_member, deb_version, elf_machine, tool
 from tests.e2e.server import Nginx
@@ -96,7 +97,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def chosen_versions(root: Path) -> Versions:
     """Return the versions that the shipped tables choose: the same for both releases, which the test relies on."""
-    opened = session.open_workspace(session.locate(str(root)))
+    opened = session.open_workspace(locate(str(root)))
     taken = {}
     for release in (FIRST, SECOND):
         reader = Reader(session.configuration(opened, {"kubernetes": release}), Location("BUILD.yaml", 1))

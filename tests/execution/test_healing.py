@@ -11,7 +11,8 @@ from typing import ClassVar
 import pytest
 
 from buildsys.errors import InternalError
-from buildsys.execution.executor import Executor, Options, Outcome
+from buildsys.execution.executor import Executor
+from buildsys.execution.outcome import Options, Outcome
 from buildsys.execution.outputs import Outputs
 from buildsys.execution.sources import Sources
 from buildsys.model.action import Action, ActionIO, Artifact, BaseOperation, Value, make_action

@@ -11,7 +11,7 @@ from buildsys.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from buildsys.cli.request import Request
-    from buildsys.session import Place
+    from buildsys.loading.place import Place
 
 INFO_KEYS = {
     "buildsys-bin": "the folder where outputs are",

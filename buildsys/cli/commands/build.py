@@ -157,8 +157,9 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         return None
     keep_going = request.options.flag("keep_going")
     program = snapshot.program()
-    opened = request.open()
-    session.prepare(opened.place)
+    place = request.place()
+    session.prepare(place)
+    opened = session.open_workspace(place)
     labels = session.resolve(opened, wanted, keep_going=keep_going)
     config = session.configuration(opened, request.params())
     analysed = session.analyse(opened, labels, config, keep_going=keep_going)
