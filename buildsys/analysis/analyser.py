@@ -40,6 +40,8 @@ class Inputs(NamedTuple):
     rules: RuleSet
     tables: Tables
     pins: Callable[[str, str, str], Digest | None]
+    broken: Callable[[Label], bool]
+    """Tells what could not be loaded: the errors are known, and nothing that needs it can be analysed."""
 
 
 class Analyser:
@@ -91,6 +93,9 @@ class Analyser:
         self, label: Label, configuration: Configuration
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
         """Analyse one target; yields the dependencies it needs and is sent what became of them."""
+        if self._inputs.broken(label):
+            self._known.setdefault(label, []).append(({}, None))
+            return None
         target = self._find(label)
         if target is None:
             source = Artifact(label.package, label.name)

@@ -34,9 +34,14 @@ class FileReader:
             with open(os.path.join(self.root, path), encoding="utf-8") as stream:
                 return stream.read()
         except UnicodeDecodeError as error:
-            raise UserError("B113", f"{path} is not UTF-8 text: {error.reason}", at=Location(path, 1)) from error
+            raise _encoding_fault(os.path.join(self.root, path), path) from error
         except OSError as error:
-            raise EnvironmentFault("B504", f"cannot read {path}: {error.strerror}") from error
+            full = os.path.join(self.root, path)
+            if os.path.islink(full) and not os.path.exists(full):
+                message = f"{path} is a symbolic link to '{os.readlink(full)}', which does not exist"
+                raise UserError("B208", message, at=Location(path, 1), hint="mend or remove the link") from error
+            message = f"cannot read {path}: {error.strerror}"
+            raise EnvironmentFault("B504", message, hint="check the file's permissions") from error
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
         """Return the names of the files and of the sub-folders in `folder`; links count as what they point to."""
@@ -53,7 +58,8 @@ class FileReader:
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise EnvironmentFault("B504", f"cannot list {folder}: {error.strerror}") from error
+            message = f"cannot list the folder {folder}: {error.strerror}"
+            raise EnvironmentFault("B504", message, hint="check the folder's permissions") from error
         result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
         self._folders[folder] = result
         return result
@@ -71,3 +77,18 @@ class FileReader:
         """Tell whether there is a folder at `path`."""
         folder, _, name = path.rpartition("/")
         return name in self.listing(folder)[1]
+
+
+def _encoding_fault(full: str, path: str) -> UserError:
+    """Say which byte of a file is no UTF-8. Decoding in pieces, as text streams do, does not tell."""
+    with open(full, "rb") as stream:
+        data = stream.read()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        at = Location(path, before.count(b"\n") + 1, column)
+        message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
+        return UserError("B113", message, at=at, hint="save the file as UTF-8")
+    return UserError("B113", "this is not UTF-8 text", at=Location(path, 1), hint="save the file as UTF-8")

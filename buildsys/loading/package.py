@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading import globs
 from buildsys.loading.attributes import Found, examine
@@ -13,7 +14,9 @@ from buildsys.loading.workspace import WORKSPACE_FILE
 from buildsys.model.condition import unknown_parameter
 from buildsys.model.document import Mapping, Node, Scalar, Sequence, described
 from buildsys.model.label import Label, name_fault
+from buildsys.model.parameter import VERSION
 from buildsys.model.target import Package, Target
+from buildsys.sdk.conditions import CONFIG_SETTING, setting_condition
 
 if TYPE_CHECKING:
     from buildsys.loading.files import FileReader
@@ -94,7 +97,11 @@ class PackageLoader:
         for attribute in schema.values():
             if attribute.required and attribute.name not in attributes:
                 message = f"{Label(self._name, name)}: missing value for mandatory attribute '{attribute.name}'"
-                self._errors.append(UserError("B202", f"{message} in '{rule}' rule", at=name_node.at))
+                hint = f"write `{attribute.name}: ...`: {attribute.doc}"
+                self._errors.append(UserError("B202", f"{message} in '{rule}' rule", at=name_node.at, hint=hint))
+        if rule == CONFIG_SETTING:
+            with Fields(node, "", [key.text for key, _ in node.items], self._errors).collecting():
+                setting_condition(attributes.get("values"), self._workspace.parameters)
         self._match_globs(found)
         own = Fields(node, "", [key.text for key, _ in node.items], self._errors)
         own_tags = tuple(text for text, _ in own.strings("tags"))
@@ -146,14 +153,18 @@ class PackageLoader:
             if parameter is None:
                 raise unknown_parameter(key.text, self._workspace.parameters, key.at)
             if not isinstance(values, Sequence):
-                raise UserError("B204", f"'{key.text}' must be a list, not {described(values)}", at=values.at)
+                message = f"'{key.text}' must be a list, not {described(values)}"
+                raise UserError("B204", message, at=values.at, hint="put the values in brackets: [ ... ]")
             texts = []
             for value in values.items:
                 if fault := text_fault(value, parameter.kind):
                     raise fault
                 text = value.text if isinstance(value, Scalar) else ""
+                if parameter.kind == VERSION:
+                    parse_version(text, value.at)
                 if reason := parameter.fault(text):
-                    raise UserError("B207", f"'{key.text}': {reason}", at=value.at)
+                    hint = f"write values that the parameter '{key.text}' may have"
+                    raise UserError("B207", f"'{key.text}': {reason}", at=value.at, hint=hint)
                 texts.append(text)
             names.append(key.text)
             columns.append(texts)
@@ -163,7 +174,8 @@ class PackageLoader:
         for key, value in row:
             name = name.replace("{" + key + "}", value)
         if fault := name_fault(name) or ("{" in name and f"'{name}' names a parameter that its matrix lacks"):
-            raise UserError("B101", f"invalid target name: {fault}", at=at)
+            hint = "names hold letters, digits and `-_.+/`; `{parameter}` stands for the value of a matrix row"
+            raise UserError("B101", f"invalid target name: {fault}", at=at, hint=hint)
         return name
 
     def _add(self, target: Target) -> None:

@@ -20,14 +20,21 @@ _RULES = frozenset({"all"})
 _EVERYTHING = frozenset({"*", "all-targets"})
 
 
-def expand(patterns: Sequence[str], loader: Loader, *, here: str = "", manual: bool = False) -> list[Label]:
+def expand(
+    patterns: Sequence[str],
+    loader: Loader,
+    *,
+    here: str = "",
+    manual: bool = False,
+    skipped: list[BuildError] | None = None,
+) -> list[Label]:
     """Return the labels that `patterns` name, in order, each once.
 
     `here` is the package that relative patterns are seen from; `manual` keeps targets tagged so (queries do).
-    Raises `BuildErrors` with what is wrong in any of the patterns.
+    Raises `BuildErrors` with what is wrong in any of the patterns; where `skipped` is given, it goes there instead.
     """
     found: dict[Label, None] = {}
-    errors: list[BuildError] = []
+    errors: list[BuildError] = [] if skipped is None else skipped
     for pattern in patterns:
         negative = pattern.startswith("-")
         try:
@@ -43,7 +50,7 @@ def expand(patterns: Sequence[str], loader: Loader, *, here: str = "", manual: b
                 found.pop(label, None)
             else:
                 found[label] = None
-    if errors:
+    if errors and skipped is None:
         raise BuildErrors(errors)
     return list(found)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.fields import Fields, mapping_of
-from buildsys.model.condition import parse_condition
-from buildsys.model.parameter import CHOICE, KINDS, STRING, Constraint, Parameter
+from buildsys.model.parameter import CHOICE, KINDS, STRING, VERSION, Constraint, Parameter
 from buildsys.model.platform import Platform
 from buildsys.model.target import Workspace
+from buildsys.sdk.conditions import condition
 
 if TYPE_CHECKING:
     from buildsys.loading.files import FileReader
@@ -95,17 +96,19 @@ def _parameter(name: str, at: Location, node: Node) -> Parameter:
     if kind == CHOICE and not parameter.choices:
         raise UserError("B205", f"{what} is a choice of nothing", at=at, hint="list its `values`")
     if "{" not in parameter.default and (fault := parameter.fault(parameter.default)):
-        raise UserError("B205", f"the default of {what}: {fault}", at=fields.at("default"))
+        raise UserError("B205", f"the default of {what}: {fault}", at=fields.at("default"), hint="mend the default")
+    if "{" not in parameter.default and kind == VERSION and parameter.default:
+        parse_version(parameter.default, fields.at("default"))
     return parameter
 
 
 def _constraint(node: Node, parameters: dict[str, Parameter]) -> Constraint:
     errors: list[BuildError] = []
     fields = Fields(mapping_of(node, "a constraint"), "a constraint", ("forbid", "reason", "instead"), errors)
-    condition = parse_condition(fields.text("forbid", ""), parameters, at=fields.at("forbid"))
-    constraint = Constraint(condition, fields.text("reason", ""), fields.text("instead", ""), fields.at("forbid"))
+    forbid = condition(fields.text("forbid", ""), parameters, fields.at("forbid"))
+    constraint = Constraint(forbid, fields.text("reason", ""), fields.text("instead", ""), fields.at("forbid"))
     if not errors and not constraint.reason:
-        raise UserError("B205", "a constraint needs a `reason`", at=constraint.at)
+        raise UserError("B205", "a constraint needs a `reason`", at=constraint.at, hint="say why")
     if errors:
         raise BuildErrors(errors)
     return constraint

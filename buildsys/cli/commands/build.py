@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buildsys import session, snapshot
-from buildsys.errors import BuildErrors, UsageError
+from buildsys.errors import BuildError, BuildErrors, UsageError
 
 if TYPE_CHECKING:
     from buildsys.cli.request import Request
@@ -23,30 +23,46 @@ def build(request: Request) -> int:
         request.terminal.message("WARNING", "Usage: buildsys build <options> <targets>.")
         request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
         return 0
+    terminal = request.terminal
     keep_going = request.options.flag("keep_going")
     opened = request.open()
     session.prepare(opened.place)
-    labels = session.resolve(opened, request.patterns, keep_going=keep_going)
     config = session.configuration(opened, request.params())
-    analysed = session.analyse(opened, labels, config, keep_going=keep_going)
+    try:
+        labels = session.resolve(opened, request.patterns, keep_going=keep_going)
+        analysed = session.analyse(opened, labels, config, keep_going=keep_going)
+    except (BuildError, BuildErrors) as error:
+        problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
+        terminal.errors(problems.errors)
+        terminal.message("FAILED", "Build did NOT complete successfully")
+        return problems.exit_code
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
-    terminal = request.terminal
     for line in lines:
         terminal.message("INFO", line)
     if analysed.errors:
-        terminal.errors(analysed.errors)
-        terminal.message(
-            "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
-        )
+        _report_skipped(request, labels, analysed)
     if not request.options.flag("build"):
         return BUILD_FAILURE if analysed.errors else 0
     built = session.build(opened, analysed, config, request.execution(), terminal.events, " ".join(request.argv))
-    terminal.errors(built.outcome.errors)
+    terminal.errors(BuildErrors(built.outcome.errors).errors)
     _report(request, built, began)
     if built.errors:
         return BuildErrors(built.errors).exit_code if not analysed.errors else BUILD_FAILURE
     _remember(request, opened, built, lines)
     return 0
+
+
+def _report_skipped(request: Request, labels: list[Label], analysed: Analysed) -> None:
+    """Say what is wrong, and which targets are not built for it though the others are."""
+    terminal = request.terminal
+    terminal.errors(analysed.errors)
+    for label in labels:
+        if label not in analysed.targets:
+            terminal.message("WARNING", f"errors encountered while analyzing target '{label}': it will not be built")
+    if len(analysed.targets) < len(labels):
+        terminal.message(
+            "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
+        )
 
 
 def fetch(request: Request) -> int:
@@ -96,6 +112,8 @@ def _report(request: Request, built: Built, began: float) -> None:
     critical = max((ran.seconds for ran in outcome.ran), default=0.0)
     terminal.message("INFO", f"Elapsed time: {elapsed}s, Critical Path: {critical:.2f}s")
     terminal.message("INFO", _processes(len(outcome.ran), outcome.hits))
+    if built.analysed.errors and not outcome.errors:
+        terminal.message("ERROR", "command succeeded, but not all targets were analyzed")
     if built.errors:
         terminal.message("FAILED", "Build did NOT complete successfully")
         return
