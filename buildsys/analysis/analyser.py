@@ -211,7 +211,7 @@ class Analyser:
                     "B222",
                     f"in {target.rule} rule {target.label}: target '{dependency.label}' is not visible from target"
                     f" '{target.label}'",
-                    at=target.at,
+                    at=next((at for label, at in target.deps if label == dependency.label), target.at),
                     hint="check the visibility declaration of the former target"
                     " if you think the dependency is legitimate",
                 )

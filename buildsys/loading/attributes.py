@@ -134,10 +134,17 @@ def _label(node: Node, package: str, found: Found) -> None:
 
 
 def _glob(node: Mapping, found: Found) -> None:
+    before = len(found.errors)
     fields = Fields(node, "a glob", ("glob", "exclude", "allow_empty"), found.errors)
     include = tuple(text for text, _ in fields.strings("glob"))
     exclude = tuple(text for text, _ in fields.strings("exclude"))
-    found.globs.append(WrittenGlob(include, exclude, fields.boolean("allow_empty", False), node.at))
+    glob = WrittenGlob(include, exclude, fields.boolean("allow_empty", False), node.at)
+    if len(found.errors) > before:
+        return
+    if include:
+        found.globs.append(glob)
+    else:
+        found.errors.append(UserError("B204", "a glob without patterns", at=node.at, hint='write {glob: ["etc/**"]}'))
 
 
 def _add(found: Found, fault: UserError | None) -> None:

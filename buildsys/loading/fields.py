@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildsys.adapters.yaml import boolean, number
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
-from buildsys.model.document import BOOLEAN, FLOAT, INTEGER, STRING, Mapping, Node, Scalar, Sequence, described
+from buildsys.model.document import BOOLEAN, FLOAT, INTEGER, SELECT, STRING, Mapping, Node, Scalar, Sequence, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,8 @@ def text_fault(node: Node, wanted: str = STRING) -> UserError | None:
     """
     if not isinstance(node, Scalar):
         hint = f"write a single {wanted} here"
+        if isinstance(node, Mapping) and len(node.items) == 1:
+            hint = did_you_mean(node.items[0][0].text, [SELECT]) or hint
         return UserError("B204", f"expected a {wanted}, not {described(node)}", at=node.at, hint=hint)
     if node.kind == STRING or (node.kind == INTEGER and wanted != "version" and node.text == str(_integer(node.text))):
         return None

@@ -36,15 +36,11 @@ class FileReader:
         except UnicodeDecodeError as error:
             raise _encoding_fault(os.path.join(self.root, path), path) from error
         except OSError as error:
-            full = os.path.join(self.root, path)
-            if os.path.islink(full) and not os.path.exists(full):
-                message = f"{path} is a symbolic link to '{os.readlink(full)}', which does not exist"
-                raise UserError("B208", message, at=Location(path, 1), hint="mend or remove the link") from error
             message = f"cannot read {path}: {error.strerror}"
             raise EnvironmentFault("B504", message, hint="check the file's permissions") from error
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
-        """Return the names of the files and of the sub-folders in `folder`; links count as what they point to."""
+        """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to."""
         known = self._folders.get(folder)
         if known is not None:
             return known
@@ -54,7 +50,12 @@ class FileReader:
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 for entry in entries:
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    elif entry.is_file():
+                        files.append(entry.name)
+                    else:
+                        self._look(f"{folder}/{entry.name}")  # a link to nothing may come to lead somewhere
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -72,6 +73,11 @@ class FileReader:
         """Tell whether there is a file at `path`."""
         folder, _, name = path.rpartition("/")
         return name in self.listing(folder)[0]
+
+    def dangling(self, path: str) -> str:
+        """Return what the link at `path` points to when there is nothing; otherwise the empty string."""
+        full = os.path.join(self.root, path)
+        return os.readlink(full) if os.path.islink(full) and not os.path.exists(full) else ""
 
     def is_folder(self, path: str) -> bool:
         """Tell whether there is a folder at `path`."""

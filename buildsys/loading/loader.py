@@ -54,8 +54,11 @@ class Loader:
             if not self.is_package(name):
                 known = self.package_names()
                 reason = f"{BUILD_FILE} not found in {self.folder(name)}"
-                if self.files.is_folder(f"{self.folder(name)}/{BUILD_FILE}"):
-                    reason = f"{self.folder(name)}/{BUILD_FILE} is a folder"
+                file = f"{self.folder(name)}/{BUILD_FILE}"
+                if self.files.is_folder(file):
+                    reason = f"{file} is a folder"
+                elif link := self.files.dangling(file):
+                    reason = f"{file} is a symbolic link to '{link}', which does not exist"
                 raise UserError(
                     "B212",
                     f"no such package '{name}': {reason}",
@@ -150,6 +153,9 @@ class Loader:
         if self.files.is_folder(path):
             hint = f'name its files, for example with {{glob: ["{label.name}/**"]}}'
             raise UserError("B208", f"'{label}' is a folder, not a file", at=at, hint=hint)
+        if link := self.files.dangling(path):
+            message = f"missing input file '{path}': it is a symbolic link to '{link}', which does not exist"
+            raise UserError("B208", message, at=at, hint="mend or remove the link")
         names = [*package.targets]
         folder, _, _ = path.rpartition("/")
         prefix = label.name.rpartition("/")[0]

@@ -96,7 +96,9 @@ def _parameter(name: str, at: Location, node: Node) -> Parameter:
     if kind == CHOICE and not parameter.choices:
         raise UserError("B205", f"{what} is a choice of nothing", at=at, hint="list its `values`")
     if "{" not in parameter.default and (fault := parameter.fault(parameter.default)):
-        raise UserError("B205", f"the default of {what}: {fault}", at=fields.at("default"), hint="mend the default")
+        raise UserError(
+            "B205", f"the default of {what}: {fault}", at=fields.at("default"), hint=parameter.hint(parameter.default)
+        )
     if "{" not in parameter.default and kind == VERSION and parameter.default:
         parse_version(parameter.default, fields.at("default"))
     return parameter

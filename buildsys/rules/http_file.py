@@ -41,7 +41,7 @@ class HttpFile(Rule):
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One Download (or stand-in) action, one file out."""
-        out = ctx.declare(self.downloaded_file_path or ctx.label.name)
+        out = ctx.declare(self.downloaded_file_path or ctx.label.name, "downloaded_file_path")
         name = self.pin or ctx.label.name
         if self.sample and ctx.has_param(SOURCE) and ctx.param(SOURCE) == SAMPLE:
             ctx.register(self._stand_in(name), [out], f"Sample {out.path}")
@@ -72,7 +72,14 @@ class HttpFile(Rule):
                 )
             )
         elif not is_digest(digest):
-            errors.append(UserError("B414", f"{ctx.label}: '{digest}' is no SHA-256", at=ctx.at("sha256")))
+            errors.append(
+                UserError(
+                    "B414",
+                    f"{ctx.label}: '{digest}' is no SHA-256",
+                    at=ctx.at("sha256"),
+                    hint="write 64 hexadecimal digits",
+                )
+            )
         base = ctx.param(self.mirror).rstrip("/") if self.mirror else ""
         if self.mirror and not base:
             errors.append(

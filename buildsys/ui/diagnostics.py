@@ -39,7 +39,8 @@ class Palette:
 def describe(error: BuildError, root: str, palette: Palette) -> str:
     """Return an error as lines of text; `root` is the folder that places are relative to."""
     place = f"{error.at}: " if error.at and error.at.line else ""
-    lines = [f"{palette.tag('ERROR')} {place}{error.message} [{error.code}]"]
+    first, *rest = error.message.split("\n")
+    lines = [f"{palette.tag('ERROR')} {place}{first} [{error.code}]", *rest]
     if error.at is not None:
         lines += _excerpt(error.at, root)
     for note in error.notes:

@@ -9,6 +9,7 @@ from buildsys import session, snapshot
 from buildsys.errors import BuildError, BuildErrors, UsageError
 
 if TYPE_CHECKING:
+    from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
@@ -24,18 +25,24 @@ def build(request: Request) -> int:
         request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
         return 0
     terminal = request.terminal
-    keep_going = request.options.flag("keep_going")
     opened = request.open()
     session.prepare(opened.place)
     config = session.configuration(opened, request.params())
     try:
-        labels = session.resolve(opened, request.patterns, keep_going=keep_going)
-        analysed = session.analyse(opened, labels, config, keep_going=keep_going)
+        return _build(request, opened, config, began)
     except (BuildError, BuildErrors) as error:
         problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
         terminal.errors(problems.errors)
         terminal.message("FAILED", "Build did NOT complete successfully")
         return problems.exit_code
+
+
+def _build(request: Request, opened: Session, config: Configuration, began: float) -> int:
+    """Load, analyse and execute; what stops the build as a whole is raised."""
+    terminal = request.terminal
+    keep_going = request.options.flag("keep_going")
+    labels = session.resolve(opened, request.patterns, keep_going=keep_going)
+    analysed = session.analyse(opened, labels, config, keep_going=keep_going)
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
     for line in lines:
         terminal.message("INFO", line)
