@@ -10,8 +10,8 @@ The form is that of Go's txtar archives:
     exit 1
     ERROR: ...
 
-Lines that begin with `$` are command lines of buildsys, run in order in the same workspace (`$ cd FOLDER` changes into a
-folder first). A case without a `BUILD.yaml` gets `DEFAULT_WORKSPACE`. The name of a file may be followed by what it is:
+Lines that begin with `$` are command lines of buildsys, run in order in the same workspace (`$ cd FOLDER` changes into
+a folder first). A case without a `BUILD.yaml` gets `DEFAULT_WORKSPACE`. A name may be followed by what it is:
 `-- a -> b --` is a symbolic link, `-- a/ --` an empty folder, `-- a (escaped) --` has Python's backslash escapes for
 bytes. `@HTTP@` stands for the address of the fault injector (see `injector.py`), `@ROOT@` for the workspace.
 
