@@ -18,10 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from buildsys.errors import ActionFailed, BuildError, BuildErrors, InternalError, Interrupted
+from buildsys.errors import (
+    ActionFailed,
+    BuildError,
+    BuildErrors,
+    EnvironmentFault,
+    InternalError,
+    Interrupted,
+    UserError,
+)
 from buildsys.execution.action_io import BuildIO, Stopped
 from buildsys.execution.makers import Makers
 from buildsys.model.action import Action, ActionResult, Artifact, Fetching, Value, action_key
+from buildsys.sdk import foreign
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
@@ -349,6 +358,15 @@ class Executor:
 
 def _as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:
     """Turn whatever an operation raised into an error that says which target it is about."""
+    operation = type(action.operation)
+    if foreign.is_foreign(operation) and not isinstance(error, BuildErrors | UserError | EnvironmentFault | Stopped):
+        return ActionFailed(
+            "B408",
+            f"{action.progress} failed: {foreign.described(error)}",
+            at=foreign.place(error, operation, "execute"),
+            hint=foreign.HINT,
+            notes=(f"needed by {action.owner}",),
+        )
     if isinstance(error, BuildErrors):
         return error
     if isinstance(error, Stopped):
