@@ -27,6 +27,7 @@ from buildsys.loading.workspace import find_root, load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
 from buildsys.snapshot import FOLDER, OUTPUT_BASE
+from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,14 +111,14 @@ class Built:
         return [*self.analysed.errors, *self.outcome.errors]
 
 
-def locate(start: str, *, output_base: str = "", store: str = "") -> Place:
+def locate(start: str, *, command: str = "build", output_base: str = "", store: str = "") -> Place:
     """Find the workspace around `start`. Raises `UsageError` B002 when there is none."""
     root = find_root(start)
     if root is None:
         raise UsageError(
             "B002",
-            "this command is only supported from within a workspace (below a folder with a BUILD.yaml that has a"
-            " `workspace:` line)",
+            f"The '{command}' command is only supported from within a workspace (below a folder whose BUILD.yaml has a"
+            " `workspace:` line).",
             hint="change into a workspace, or begin one with a BUILD.yaml that holds `workspace: NAME`",
         )
     base = os.path.abspath(output_base) if output_base else os.path.join(root, OUTPUT_BASE)
@@ -231,17 +232,17 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
 def prepare(place: Place) -> None:
     """Make the output folder, and let `buildsys-bin` in the workspace lead to it."""
     link, target = os.path.join(place.root, OUTPUT_LINK), os.path.join(place.output_base, "bin")
-    os.makedirs(target, exist_ok=True)
-    os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)
     wanted = os.path.relpath(target, place.root) if target.startswith(place.root + os.sep) else target
     try:
-        if os.readlink(link) == wanted:
-            return
-        os.unlink(link)
-    except FileNotFoundError:
-        pass
+        os.makedirs(target, exist_ok=True)
+        os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)
+        if os.path.islink(link):
+            if os.readlink(link) == wanted:
+                return
+            os.unlink(link)
+        elif os.path.lexists(link):
+            hint = "move it out of the way"
+            raise UserError("B003", f"{link} is no link of buildsys, which puts one there", hint=hint)
+        os.symlink(wanted, link)
     except OSError as error:
-        raise UserError(
-            "B003", f"{OUTPUT_LINK} in the workspace is no link of buildsys", hint="move it out of the way"
-        ) from error
-    os.symlink(wanted, link)
+        raise store_fault(error, target, "--output_base=DIR") from error

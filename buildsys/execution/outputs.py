@@ -15,7 +15,7 @@ from buildsys.execution.hashing import HashingWriter
 from buildsys.model.digest import CHUNK
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
 from buildsys.store.cas import BlobMissing, remove_rubbish
-from buildsys.store.database import store_fault
+from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from buildsys.model.digest import Digest
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
+
+
+OTHER = "--output_base=DIR"
 
 
 class Outputs:
@@ -62,7 +65,7 @@ class Outputs:
             self._place(part, target, path, writer.digest, 0o644)
         except OSError as error:
             _remove(part)
-            raise store_fault(error, target) from error
+            raise store_fault(error, target, OTHER) from error
         except BaseException:
             _remove(part)
             raise
@@ -86,7 +89,10 @@ class Outputs:
                 self._place(part, target, path, digest, mode)
             except OSError as error:
                 _remove(part)
-                raise store_fault(error, target) from error
+                raise store_fault(error, target, OTHER) from error
+            except BaseException:
+                _remove(part)
+                raise
         self.accept(path)
 
     def _write_tree(self, path: str, tree: Tree) -> None:
@@ -101,7 +107,7 @@ class Outputs:
             for entry in tree.entries:
                 self._write_entry(f"{path}/{entry.path}", entry)
         except OSError as error:
-            raise store_fault(error, root) from error
+            raise store_fault(error, root, OTHER) from error
 
     def _write_entry(self, path: str, entry: Entry) -> None:
         target = os.path.join(self.folder, path)

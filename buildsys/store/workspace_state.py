@@ -76,7 +76,7 @@ class WorkspaceState:
     """The workspace's memory, in one SQLite file below the output base."""
 
     def __init__(self, path: str) -> None:
-        self._database = Database(path, _SCHEMA)
+        self._database = Database(path, _SCHEMA, "--output_base=DIR")
         self._files: dict[str, FileState] | None = None
         self._changed: dict[str, FileState] = {}
         self._last_keys: dict[str, tuple[str, str]] | None = None
