@@ -11,6 +11,7 @@ from buildsys.errors import BuildError, BuildErrors, UsageError
 if TYPE_CHECKING:
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
+    from buildsys.execution.executor import Options
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
 
@@ -25,11 +26,12 @@ def build(request: Request) -> int:
         request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
         return 0
     terminal = request.terminal
+    options = request.execution()
     opened = request.open()
     session.prepare(opened.place)
     config = session.configuration(opened, request.params())
     try:
-        return _build(request, opened, config, began)
+        return _build(request, opened, config, options, began)
     except (BuildError, BuildErrors) as error:
         problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
         terminal.errors(problems.errors)
@@ -37,7 +39,7 @@ def build(request: Request) -> int:
         return problems.exit_code
 
 
-def _build(request: Request, opened: Session, config: Configuration, began: float) -> int:
+def _build(request: Request, opened: Session, config: Configuration, options: Options, began: float) -> int:
     """Load, analyse and execute; what stops the build as a whole is raised."""
     terminal = request.terminal
     keep_going = request.options.flag("keep_going")
@@ -50,7 +52,7 @@ def _build(request: Request, opened: Session, config: Configuration, began: floa
         _report_skipped(request, labels, analysed)
     if not request.options.flag("build"):
         return BUILD_FAILURE if analysed.errors else 0
-    built = session.build(opened, analysed, config, request.execution(), terminal.events, " ".join(request.argv))
+    built = session.build(opened, analysed, config, options, terminal.events, " ".join(request.argv))
     terminal.errors(BuildErrors(built.outcome.errors).errors)
     _report(request, built, began)
     if built.errors:
