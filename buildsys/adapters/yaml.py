@@ -211,6 +211,8 @@ def _syntax(error: Any, text: str, path: str) -> UserError:
         lines = text.splitlines()
         line = lines[mark.line] if mark.line < len(lines) else ""
         at = Location(path, mark.line + 1, mark.column + 1)
+        if not line and lines and mark.line >= len(lines):
+            at = Location(path, len(lines), len(lines[-1]) + 1)  # the end of the file
         hint = _syntax_hint(problem, line, mark.column)
         begun = getattr(error, "context_mark", None)
         unfinished = "flow" in context or "quoted" in context

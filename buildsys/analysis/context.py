@@ -54,9 +54,9 @@ class TargetContext:
             return self._target.at
         return (_place_of(node, item) if item else None) or node.at
 
-    def param(self, name: str) -> str:
-        """Return the value of a parameter."""
-        return self._reader.param(name)
+    def param(self, name: str, attribute: str = "", item: str = "") -> str:
+        """Return the value of a parameter; `attribute` (and `item`) say where it is named."""
+        return self._reader.param(name, self.at(attribute, item))
 
     def has_param(self, name: str) -> bool:
         """Tell whether the workspace declares a parameter."""

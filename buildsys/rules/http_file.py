@@ -7,12 +7,14 @@ from typing import ClassVar, Literal
 
 from buildsys.actions.download import Download
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
-from buildsys.errors import BuildErrors, UserError
+from buildsys.errors import BuildErrors, DependencyError, UserError
 from buildsys.model.digest import is_digest
 from buildsys.sdk import Context, DefaultInfo, Operation, Provider, Rule, attr
 
 SOURCE = "source"
 SAMPLE = "sample"
+UNVERSIONED = "-"
+"""What stands in the lock file in place of a version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +61,12 @@ class HttpFile(Rule):
 
     def _download(self, ctx: Context, name: str) -> Download:
         errors: list[UserError] = []
-        digest = self.sha256 or ctx.pin(name, self.version, self.arch) or ""
+        digest = self.sha256 or ctx.pin(name, self.version or UNVERSIONED, self.arch) or ""
         what = " ".join(part for part in (name, self.version, self.arch) if part)
         if not digest:
-            line = f"file {name} {self.version or '-'} {self.arch} sha256:<64 hexadecimal digits> <source>"
+            line = f"file {name} {self.version or UNVERSIONED} {self.arch} sha256:<64 hexadecimal digits> <source>"
             errors.append(
-                UserError(
+                DependencyError(
                     "B414",
                     f"{ctx.label}: {what} is not pinned",
                     at=ctx.at("urls"),
@@ -73,14 +75,14 @@ class HttpFile(Rule):
             )
         elif not is_digest(digest):
             errors.append(
-                UserError(
+                DependencyError(
                     "B414",
                     f"{ctx.label}: '{digest}' is no SHA-256",
                     at=ctx.at("sha256"),
                     hint="write 64 hexadecimal digits",
                 )
             )
-        base = ctx.param(self.mirror).rstrip("/") if self.mirror else ""
+        base = ctx.param(self.mirror, "mirror").rstrip("/") if self.mirror else ""
         if self.mirror and not base:
             errors.append(
                 UserError(

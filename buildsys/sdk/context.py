@@ -25,8 +25,11 @@ class Context(Protocol):
         """Return the place of an attribute's value (or of an item or key in it), or of the target."""
         ...
 
-    def param(self, name: str) -> str:
-        """Return the value of a parameter of the workspace. An unknown name is an error at the target."""
+    def param(self, name: str, attribute: str = "", item: str = "") -> str:
+        """Return the value of a parameter of the workspace.
+
+        An unknown name is an error at the target, or where `attribute` (and `item`) say that it is named.
+        """
         ...
 
     def has_param(self, name: str) -> bool:
