@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -122,6 +123,12 @@ def _refusal(status: int, reason: str, retry_after: str) -> HttpFault:
 
 def _short(error: Exception) -> str:
     """Return the innermost reason of a chain of library exceptions, without addresses of objects."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    text = str(reason if reason is not None else error)
-    return text.partition(">: ")[2] or text
+    inner: object = error
+    while isinstance(inner, Exception):
+        reason = getattr(inner, "reason", None)
+        deeper = reason if reason is not None else inner.args[-1] if inner.args else None
+        if not isinstance(deeper, Exception):
+            break
+        inner = deeper
+    text = str(inner)
+    return re.sub(r"^(<.*?>|HTTPS?Connection\(.*?\)): ", "", text) or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from buildsys.actions.download import Download
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
@@ -15,6 +16,8 @@ SOURCE = "source"
 SAMPLE = "sample"
 UNVERSIONED = "-"
 """What stands in the lock file in place of a version."""
+
+_FORMS = "write it like https://host/path or file:///path, or relative to a `mirror`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,29 @@ class HttpFile(Rule):
                     hint=f"give --param={self.mirror}=URL, or add to .buildsysrc: build --param={self.mirror}=URL",
                 )
             )
+        urls = tuple(url if "://" in url or not base else f"{base}/{url.lstrip('/')}" for url in self.urls)
+        if not urls:
+            errors.append(UserError("B224", f"{ctx.label}: no addresses", at=ctx.at("urls"), hint="write at least one"))
+        if base or not self.mirror:
+            errors += [
+                UserError("B224", f"{ctx.label}: {url!r} {fault}", at=ctx.at("urls", url), hint=_FORMS)
+                for url in urls
+                if (fault := _url_fault(url))
+            ]
         if errors:
             raise BuildErrors(errors)
-        urls = tuple(url if "://" in url else f"{base}/{url.lstrip('/')}" for url in self.urls)
-        return Download(sha256=digest, executable=self.executable, urls=urls, what=what)
+        return Download(sha256=digest, executable=self.executable, urls=urls, what=what, at=ctx.at("urls"))
+
+
+def _url_fault(url: str) -> str:
+    """Say why nothing can be fetched from an address, or return the empty string."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is no address: {error}"
+    if not url.isprintable():
+        return "has a control character"
+    if parts.scheme not in {"http", "https", "file"}:
+        return f"has the scheme '{parts.scheme}'" if parts.scheme else "is relative, and there is no `mirror`"
+    return "names no host" if parts.scheme != "file" and not parts.hostname else ""
