@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CODES = {"hostile": "B701", "damaged": "B702", "bomb": "B704"}
 _HINTS = {
     "hostile": "an archive that could write outside of its folder is refused as a whole; use another build of it",
-    "damaged": "check the url and the digest it is pinned to; `buildsys lock` shows what the server has now",
+    "damaged": "check where it comes from, and the digest it is pinned to",
     "bomb": "if the archive is what it should be, unpack it before the build and give buildsys the files",
 }
 _SHOWN = 5
@@ -101,7 +101,7 @@ class Extract(BaseOperation):
         files = sorted(name for name, found in index.items() if found.kind != DIRECTORY)
         near = _nearest(_clean(names[0]), files)
         listed = ", ".join(f"'{name}'" for name in near)
-        hint = f"nearest of its {len(files)} files: {listed}" if near else "it holds no files"
+        hint = f"the nearest files in it: {listed}" if near else "it holds no files"
         if any(_clean(name) in index for name in names):
             hint = f"there is such a member, but it is no file and leads to none; {hint}"
         return ActionFailed("B703", f"'{self.archive.name}' has no file {wanted}", hint=hint)

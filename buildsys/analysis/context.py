@@ -111,6 +111,7 @@ class TargetContext:
                 config=config,
                 progress=progress or f"{operation.MNEMONIC} {outputs[0].path}",
                 tools=self._tools(operation),
+                at=self._target.at,
             )
             for operation, outputs, progress in self._registered
         ]

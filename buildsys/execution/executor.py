@@ -22,9 +22,11 @@ from buildsys.errors import (
     ActionFailed,
     BuildError,
     BuildErrors,
+    DependencyError,
     EnvironmentFault,
     InternalError,
     Interrupted,
+    NetworkFault,
     UserError,
 )
 from buildsys.execution.action_io import BuildIO, Stopped
@@ -276,9 +278,12 @@ class Executor:
             for waiting in together:
                 self._revive(waiting, [result.digest])
         elif isinstance(result, BaseException):
-            error = _as_build_error(action, result)
-            for failing in together:
-                self._failed(failing, error)
+            self._failed(action, _as_build_error(action, result))
+            for other in together[1:]:  # what is exempt from the key, such as addresses, may let it succeed
+                if self._options.keep_going and not self._stop.is_set():
+                    self._start(other, key, descriptor)
+                else:
+                    self._skip(other)
         else:
             self._store.actions.put(key, result, descriptor)
             self._outcome.ran.append(Ran(action, key, seconds))
@@ -374,7 +379,10 @@ def _as_build_error(action: Action, error: BaseException) -> BuildError | BuildE
     if isinstance(error, BuildError):
         if isinstance(error, ActionFailed) and str(action.owner) not in error.message:
             error.message = f"{action.progress} failed: {error.message}"
+        if isinstance(error, ActionFailed | DependencyError | NetworkFault):
             error.notes = (*error.notes, f"needed by {action.owner}")
+        if isinstance(error, UserError) and error.at is None:
+            error.at = action.at
         return error
     internal = InternalError("B900", f"{action.name}: {type(error).__name__}: {error}")
     internal.__cause__ = error
