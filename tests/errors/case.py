@@ -13,7 +13,9 @@ The form is that of Go's txtar archives:
 Lines that begin with `$` are command lines of buildsys, run in order in the same workspace (`$ cd FOLDER` changes into
 a folder first). A case without a `BUILD.yaml` gets `DEFAULT_WORKSPACE`. A name may be followed by what it is:
 `-- a -> b --` is a symbolic link, `-- a/ --` an empty folder, `-- a (escaped) --` has Python's backslash escapes for
-bytes. `@HTTP@` stands for the address of the fault injector (see `injector.py`), `@ROOT@` for the workspace.
+bytes, `(tar)`, `(tar.gz)` and `(zip)` an archive with the members that its lines describe (see `archives.py`).
+`@SHA256(FILE)@` is the digest of another file of the case; `@HTTP@` stands for the address of the fault injector (see
+`injector.py`), `@ROOT@` for the workspace.
 
 `-- expected --` holds, for each command, its exit code and its complete stderr; only the workspace's path, ports, times
 and names of log files are replaced. Regenerate with `BUILDSYS_UPDATE_GOLDENS=1 pytest tests/errors`, and read the diff.
@@ -21,10 +23,13 @@ and names of log files are replaced. Regenerate with `BUILDSYS_UPDATE_GOLDENS=1 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 from dataclasses import dataclass, field
+
+from tests.errors.archives import archive
 
 UPDATE = bool(os.environ.get("BUILDSYS_UPDATE_GOLDENS"))
 EXPECTED = "expected"
@@ -39,7 +44,7 @@ parameters:
   debug: {type: bool, default: false}
 """
 
-_MARKER = re.compile(r"^-- (.+?)(?: \((escaped)\)| -> (.+?))? --\n", re.MULTILINE)
+_MARKER = re.compile(r"^-- (.+?)(?: \((escaped|tar|tar\.gz|zip)\)| -> (.+?))? --\n", re.MULTILINE)
 _REPLACED = (
     (re.compile(r"Elapsed time: [\d.]+s, Critical Path: [\d.]+s"), "Elapsed time: Xs, Critical Path: Xs"),
     (re.compile(r"/tmp/buildsys-\w+\.log"), "@LOG@"),
@@ -83,6 +88,8 @@ def read_case(path: str) -> Case:
             case.members.append(Member(name, link=link))
         elif name.endswith("/"):
             case.members.append(Member(name))
+        elif escaped in {"tar", "tar.gz", "zip"}:
+            case.members.append(Member(name, archive(body, escaped)))
         elif escaped:
             content = body.removesuffix("\n").encode().decode("unicode_escape").encode("latin-1")
             case.members.append(Member(name, content))
@@ -99,6 +106,12 @@ def write_expected(case: Case, expected: str) -> None:
 
 def lay_out(case: Case, root: str, words: dict[str, str]) -> None:
     """Write the files of a case below `root`, with `words` replaced."""
+    digests = {
+        f"@SHA256({member.path})@": hashlib.sha256(member.content).hexdigest()
+        for member in case.members
+        if member.content is not None
+    }
+    words = {**words, **digests}
     members = case.members
     if not any(member.path.startswith("BUILD.yaml") for member in members):
         members = [Member("BUILD.yaml", DEFAULT_WORKSPACE.encode()), *members]

@@ -44,6 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(int(rest[0]), b"sorry\n")
         elif kind == "html":
             self._answer(200, b"<!DOCTYPE html><html><title>Sign in</title></html>\n")
+        elif kind == "text":
+            self._answer(200, b"Not Found")
         elif kind == "empty":
             self._answer(200, b"")
         elif kind == "short":
