@@ -102,7 +102,11 @@ class Download(BaseOperation):
         with io.create_blob() as writer:
             etag, total = "", None
             for _ in range(max(1, io.fetching.attempts)):
-                with http.get(url, offset=writer.size, etag=etag, timeout_scale=io.fetching.timeout_scale) as answer:
+                scale = io.fetching.timeout_scale
+                with (
+                    http.get(url, offset=writer.size, etag=etag, timeout_scale=scale) as answer,
+                    io.waking(answer.abort),
+                ):
                     if answer.offset != writer.size:
                         raise http.HttpFault("broke off, and the server cannot resume it", transient=True)
                     etag, total = answer.etag, answer.total

@@ -101,7 +101,7 @@ class Extract(BaseOperation):
         files = sorted(name for name, found in index.items() if found.kind != DIRECTORY)
         near = _nearest(_clean(names[0]), files)
         listed = ", ".join(f"'{name}'" for name in near)
-        hint = f"the nearest files in it: {listed}" if near else "it holds no files"
+        hint = f"nearest of its {len(files)} files: {listed}" if near else "it holds no files"
         if any(_clean(name) in index for name in names):
             hint = f"there is such a member, but it is no file and leads to none; {hint}"
         return ActionFailed("B703", f"'{self.archive.name}' has no file {wanted}", hint=hint)

@@ -11,7 +11,6 @@ that makes it runs first, and so does the one that made *its* inputs, as far dow
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +28,9 @@ from buildsys.errors import (
     NetworkFault,
     UserError,
 )
-from buildsys.execution.action_io import BuildIO, Stopped
+from buildsys.execution.action_io import BuildIO
 from buildsys.execution.makers import Makers
+from buildsys.execution.stop import Stop, Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Fetching, Value, action_key
 from buildsys.sdk import foreign
 from buildsys.store.cas import BlobMissing
@@ -100,7 +100,7 @@ class Executor:
         self._outputs = outputs
         self._options = options
         self._events = events
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._done: queue.SimpleQueue[tuple[Action, Digest, str, ActionResult | BaseException, float]] = (
             queue.SimpleQueue()
         )
