@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._body(data, cut=len(data) // 2 if first else None, resumable=True)
         elif kind == "stall":
-            self._body(data, cut=len(data) // 2)
+            self._body(data * 20, cut=len(data) * 10)  # more than is read at a time
             self.ended.wait(60)
 
     def _answer(self, status: int, data: bytes) -> None:
