@@ -68,6 +68,8 @@ class Session:
     files: FileReader
     loader: Loader
     tables: Tables
+    skipped: list[BuildError] = field(default_factory=list)
+    """What was wrong with target patterns, where the rest is built all the same."""
     _pins: pins.Pins | None = field(default=None)
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
@@ -147,8 +149,10 @@ def resolve(session: Session, wanted: Sequence[str], *, manual: bool = False, ke
 
     Raises `BuildErrors`; with `keep_going` only when no label is left.
     """
-    labels = patterns.expand(wanted, session.loader, here=session.place.here, manual=manual)
-    errors = session.loader.load_closure(labels)
+    skipped = session.skipped if keep_going else None
+    labels = patterns.expand(wanted, session.loader, here=session.place.here, manual=manual, skipped=skipped)
+    session.loader.load_closure(labels)
+    errors = [*session.skipped, *session.loader.errors()]
     if errors and not (keep_going and labels):
         raise BuildErrors(errors)
     return labels
@@ -173,17 +177,16 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
 
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
-    loader = session.loader
-    broken = loader.errors()
     session.read_lock()
-    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.missing)
+    loader = session.loader
+    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.broken)
     analyser = Analyser(inputs)
     targets: dict[Label, ConfiguredTarget] = {}
     for label in labels:
         target = analyser.analyse(label, config)
         if target is not None:
             targets[label] = target
-    errors = [*broken, *BuildErrors(analyser.errors).errors]
+    errors = list(BuildErrors([*session.skipped, *loader.errors(), *analyser.errors]).errors)
     if len(targets) < len(labels) and not errors:
         raise InternalError("B906", "a target could not be analysed, and no error says why")
     if errors and not (keep_going and targets):

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
-from buildsys.errors import BuildError, DependencyError, NetworkFault
+from buildsys.errors import BuildError, DependencyError, Location, NetworkFault
 from buildsys.model.action import ActionIO, BaseOperation, BlobWriter, exempt
 from buildsys.model.digest import CHUNK, digest_stream
 
@@ -34,10 +34,14 @@ class Download(BaseOperation):
     executable: bool = False
     urls: tuple[str, ...] = exempt("where a pinned file comes from does not change it")
     what: str = exempt("the pin's name, for messages", default="")
+    at: Location | None = exempt("where the file is declared, for messages", default=None)
 
     def execute(self, io: ActionIO) -> None:
         """Find the file in the store, in a distribution folder, or on the network."""
-        if io.adopt(self.sha256, executable=self.executable) or self._from_distdir(io):
+        if io.adopt(self.sha256, executable=self.executable):
+            return
+        strangers = self._from_distdir(io)
+        if strangers is None:
             return
         faults: list[BuildError] = []
         addresses = [address for url in self.urls for address in io.fetching.rewriter.amend(url)]
@@ -51,7 +55,7 @@ class Download(BaseOperation):
             else:
                 return
         gravest = next((fault for fault in faults if fault.code == "B413"), faults[-1])
-        gravest.notes = (*gravest.notes, *(f.message for f in faults if f is not gravest))
+        gravest.notes = (*gravest.notes, *(f.message for f in faults if f is not gravest), *strangers)
         raise gravest
 
     def _blocked(self, message: str) -> DependencyError:
@@ -62,8 +66,12 @@ class Download(BaseOperation):
             hint="rewrite or allow one of them in the file of --downloader_config, or give the file by --distdir=DIR",
         )
 
-    def _from_distdir(self, io: ActionIO) -> bool:
-        """Take the file from a distribution folder, where it lies under the last part of its URL or its digest."""
+    def _from_distdir(self, io: ActionIO) -> list[str] | None:
+        """Take the file from a distribution folder, where it lies under the last part of its URL or its digest.
+
+        Returns None when it was there, else a remark on each other file of that name.
+        """
+        strangers: list[str] = []
         names = dict.fromkeys([*(url.rpartition("/")[2] for url in self.urls), self.sha256])
         for folder in io.fetching.distdirs:
             for name in names:
@@ -71,14 +79,17 @@ class Download(BaseOperation):
                 if not os.path.isfile(path):
                     continue
                 with open(path, "rb", buffering=0) as stream:
-                    if digest_stream(stream)[0] != self.sha256:
+                    found = digest_stream(stream)[0]
+                    if found != self.sha256:
+                        strangers.append(f"{path} is another file: sha256:{found}")
                         continue
                     stream.seek(0)
                     with io.create_blob() as writer:
                         while chunk := stream.read(CHUNK):
                             writer.write(chunk)
-                return io.adopt(self.sha256, executable=self.executable)
-        return False
+                if io.adopt(self.sha256, executable=self.executable):
+                    return None
+        return strangers
 
     def _fetch(self, io: ActionIO, url: str) -> None:
         from buildsys.adapters.http import HttpFault
@@ -103,7 +114,11 @@ class Download(BaseOperation):
         with io.create_blob() as writer:
             etag, total = "", None
             for _ in range(max(1, io.fetching.attempts)):
-                with http.get(url, offset=writer.size, etag=etag, timeout_scale=io.fetching.timeout_scale) as answer:
+                scale = io.fetching.timeout_scale
+                with (
+                    http.get(url, offset=writer.size, etag=etag, timeout_scale=scale) as answer,
+                    io.waking(answer.abort),
+                ):
                     if answer.offset != writer.size:
                         raise http.HttpFault("broke off, and the server cannot resume it", transient=True)
                     etag, total = answer.etag, answer.total
@@ -124,6 +139,7 @@ class Download(BaseOperation):
         return DependencyError(
             "B413",
             f"{self.what or url}: what arrived is not what is pinned: {arrived}",
+            at=self.at,
             notes=(f"from    {url}", f"pinned  sha256:{self.sha256}", f"arrived sha256:{writer.hexdigest()}"),
             hint="if upstream has changed the file on purpose, update its line in the lock file",
         )
@@ -136,9 +152,9 @@ class Download(BaseOperation):
         message = f"{self.what or url}: {url}: {fault.message}{tried}"
         if fault.transient:
             hint = "check the network and the address; --distdir=DIR takes files that are here already"
-            return NetworkFault("B411", message, hint=hint)
+            return NetworkFault("B411", message, at=self.at, hint=hint)
         hint = "check the address and the version; --distdir=DIR takes files that are here already"
-        return DependencyError("B412", message, hint=hint)
+        return DependencyError("B412", message, at=self.at, hint=hint)
 
 
 def _pause(base: float, attempt: int, retry_after: float) -> float:

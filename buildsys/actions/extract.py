@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CODES = {"hostile": "B701", "damaged": "B702", "bomb": "B704"}
 _HINTS = {
     "hostile": "an archive that could write outside of its folder is refused as a whole; use another build of it",
-    "damaged": "check the url and the digest it is pinned to; `buildsys lock` shows what the server has now",
+    "damaged": "check where it comes from, and the digest it is pinned to",
     "bomb": "if the archive is what it should be, unpack it before the build and give buildsys the files",
 }
 _SHOWN = 5

@@ -36,7 +36,7 @@ class ImageList(BaseOperation):
                 except ReferenceFault as fault:
                     at = Location(shown, line_number, 1, len(line))
                     hint = "write it like docker.io/library/nginx:1.25"
-                    errors.append(ActionFailed("B407", f"'{image}' is no image reference: {fault}", at=at, hint=hint))
+                    errors.append(ActionFailed("B407", f"this is no image reference: {fault}", at=at, hint=hint))
                     continue
                 found.setdefault(str(reference), image)
         if errors:

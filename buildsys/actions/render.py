@@ -8,6 +8,9 @@ from typing import ClassVar
 from buildsys.errors import ActionFailed, Location, did_you_mean
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
 
+_SYNTAX_HINT = "what opens must close; a brace for the file itself is written {{ '{{' }}"
+_RUNTIME_HINT = "mend the expression: templates see their variables alone, and include no other files"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Render(BaseOperation):
@@ -49,7 +52,7 @@ class Render(BaseOperation):
                 "B403",
                 f"the template {shown} does not use {_names(unused)}",
                 at=Location(shown, 1),
-                hint=f"remove {_names(unused)} from its `vars`: what is not used should not cause a rebuild",
+                hint=f"remove {_names(unused)} from its `vars` or `params`: what is not used must not cause a rebuild",
             )
         io.write(rendered.text.encode(), executable=io.value(self.template).executable)
 
@@ -63,13 +66,15 @@ class Render(BaseOperation):
             column, width = line.index(fault.name) + 1, len(fault.name)
         at = Location(shown, fault.line, column, width)
         if fault.kind == "syntax":
-            hint = "a brace for the file itself is written {{ '{{' }}"
+            hint = _SYNTAX_HINT if "unexpected" in fault.message else "mend the template (jinja.palletsprojects.com)"
             return ActionFailed("B401", f"template syntax: {fault.message}", at=at, hint=hint)
         if fault.kind == "undefined":
             known = [name for name, _ in self.variables]
-            hint = did_you_mean(fault.name, known) or f'add `{fault.name or "it"}: "..."` to the `vars` of the target'
+            hint = did_you_mean(fault.name, known) or f'add `{fault.name}: "..."` to the `vars` of the target'
+            if not fault.name:
+                hint = "variables are texts: give what is missing a variable of its own in `vars`"
             return ActionFailed("B402", f"template variable: {fault.message}", at=at, hint=hint)
-        return ActionFailed("B404", f"template: {fault.message}", at=at, hint="mend the expression")
+        return ActionFailed("B404", f"template: {fault.message}", at=at, hint=_RUNTIME_HINT)
 
 
 def _names(names: list[str]) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import email.utils
 import os
+import re
+import socket
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from buildsys.model.digest import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 30.0
@@ -40,6 +43,8 @@ class Response(NamedTuple):
     offset: int
     total: int | None
     etag: str
+    abort: Callable[[], None]
+    """Ends the body at once; for another thread, since the one that reads may be waiting for the server."""
 
 
 @contextmanager
@@ -70,7 +75,7 @@ def get(url: str, *, offset: int = 0, etag: str = "", timeout_scale: float = 1.0
                 start = offset if answer.status_code == 206 else 0
                 length = answer.headers.get("Content-Length", "")
                 total = start + int(length) if length.isdigit() else None
-                yield Response(_chunks(answer), start, total, answer.headers.get("ETag", ""))
+                yield Response(_chunks(answer), start, total, answer.headers.get("ETag", ""), partial(_hang_up, answer))
         except requests.exceptions.SSLError as error:
             raise HttpFault(f"the certificate cannot be trusted: {_short(error)}", transient=False) from error
         except (requests.ConnectionError, requests.Timeout) as error:
@@ -94,13 +99,21 @@ def _chunks(answer: object) -> Iterator[bytes]:
         yield chunk
 
 
+def _hang_up(answer: object) -> None:
+    try:
+        with socket.socket(fileno=os.dup(answer.raw.fileno())) as connection:  # type: ignore[attr-defined]
+            connection.shutdown(socket.SHUT_RDWR)
+    except (OSError, ValueError, AttributeError):
+        return  # it has ended meanwhile
+
+
 @contextmanager
 def _local(url: str) -> Iterator[Response]:
     path = unquote(urlsplit(url).path)
     try:
         with open(path, "rb", buffering=0) as stream:
             total = os.fstat(stream.fileno()).st_size
-            yield Response(iter(lambda: stream.read(CHUNK), b""), 0, total, "")
+            yield Response(iter(lambda: stream.read(CHUNK), b""), 0, total, "", lambda: None)
     except FileNotFoundError as error:
         raise HttpFault(f"no such file: {path}", transient=False, status=404) from error
     except OSError as error:
@@ -122,6 +135,12 @@ def _refusal(status: int, reason: str, retry_after: str) -> HttpFault:
 
 def _short(error: Exception) -> str:
     """Return the innermost reason of a chain of library exceptions, without addresses of objects."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    text = str(reason if reason is not None else error)
-    return text.partition(">: ")[2] or text
+    inner: object = error
+    while isinstance(inner, Exception):
+        reason = getattr(inner, "reason", None)
+        deeper = reason if reason is not None else inner.args[-1] if inner.args else None
+        if not isinstance(deeper, Exception):
+            break
+        inner = deeper
+    text = str(inner)
+    return re.sub(r"^(<.*?>|HTTPS?Connection\(.*?\)): ", "", text) or type(error).__name__

@@ -36,9 +36,9 @@ def render(template: str, variables: Mapping[str, str]) -> Rendered:
     environment = _environment()
     try:
         tree = environment.parse(template)
+        used = frozenset(meta.find_undeclared_variables(tree)) - _globals(environment)
     except TemplateSyntaxError as error:
         raise TemplateFault("syntax", error.message or "syntax error", error.lineno) from error
-    used = frozenset(meta.find_undeclared_variables(tree)) - _globals(environment)
     for name in sorted(used - set(variables)):
         raise TemplateFault("undefined", f"'{name}' is undefined", _line_of(tree, name), name)
     try:

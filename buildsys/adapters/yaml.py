@@ -46,6 +46,19 @@ def load_all(text: str, path: str) -> list[object]:
         raise _located(error, path) from error
 
 
+def number(node: Scalar) -> str:
+    """Return what a YAML 1.1 reader makes of an unquoted number, as text: `1.20` is 1.2, `0755` is 493."""
+    try:
+        return str(yaml.load(node.text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError):
+        return node.text
+
+
+def boolean(node: Scalar) -> str:
+    """Return what a YAML 1.1 reader makes of an unquoted boolean: `on` is true."""
+    return "true" if node.text.lower() in {"true", "yes", "on"} else "false"
+
+
 def dump(data: object) -> str:
     """Return `data` as one block-style document, keys in the order given.
 
@@ -93,55 +106,92 @@ def _located(error: yaml.YAMLError, path: str) -> UserError:
 def compose(text: str, path: str) -> Node | None:
     """Parse one YAML document; None when it is empty.
 
-    Raises `UserError` B110 (syntax), B111 (duplicate key), B112 (a YAML feature that is not supported here).
+    Raises `UserError` B110 (syntax), B111 (duplicate key), B112 (a YAML feature that is not supported here, nesting
+    without end, aliases that multiply).
     """
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _syntax(error, text, path) from error
-    return _convert(root, path, {}) if root is not None else None
+    return _Conversion(path).node(root, 0)[0] if root is not None else None
 
 
-def _convert(node: Any, path: str, done: dict[int, Node | None]) -> Node:
-    """Turn a PyYAML node into ours; a node that is shared through an alias is converted once."""
-    if id(node) in done:
-        known = done[id(node)]
-        if known is None:
-            raise UserError("B112", "an alias refers to the value that it is a part of", at=_location(node, path))
-        return known
-    done[id(node)] = None
-    at = _location(node, path)
-    result: Node
-    if isinstance(node, yaml.ScalarNode):
-        kind = _KINDS.get(node.tag, "")
-        if not kind:
-            tag = "a merge key (<<)" if node.tag.endswith(":merge") else f"the tag {node.tag}"
-            raise UserError("B112", f"{tag} is not supported here", at=at, hint="write the values out")
-        result = Scalar(str(node.value), STRING if node.style else kind, at)
-    elif isinstance(node, yaml.SequenceNode):
-        result = Sequence(tuple([_convert(item, path, done) for item in node.value]), at)
-    else:
-        result = _mapping(node, path, done, at)
-    done[id(node)] = result
-    return result
+MAX_DEPTH = 100
+"""How deep values may be nested: far more than any file needs, far less than Python's stack holds."""
+
+MAX_VALUES = 1_000_000
+"""How many values a document may have, each alias counted as all that it stands for."""
 
 
-def _mapping(node: Any, path: str, done: dict[int, Node | None], at: Location) -> Mapping:
-    items: dict[str, tuple[Scalar, Node]] = {}
-    for key_node, value_node in node.value:
-        key = _convert(key_node, path, done)
-        if not isinstance(key, Scalar):
-            raise UserError("B112", "a key must be a single word or string", at=key.at)
-        if key.text in items:
-            first = items[key.text][0].at
-            raise UserError(
-                "B111",
-                f"the key '{key.text}' stands twice",
-                at=key.at,
-                hint=f"it was first written at {first}; remove one of the two",
-            )
-        items[key.text] = (key, _convert(value_node, path, done))
-    return Mapping(tuple(items.values()), at)
+def _too_deep(at: Location) -> UserError:
+    return UserError("B112", f"values are nested more than {MAX_DEPTH} deep", at=at, hint="write it flatter")
+
+
+class _Conversion:
+    """Turns the nodes of one document into ours; a node that is shared through an alias is converted once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._done: dict[int, tuple[Node, int] | None] = {}
+
+    def node(self, node: Any, depth: int) -> tuple[Node, int]:
+        """Return our node, and how many values it holds when every alias is written out."""
+        at = _location(node, self._path)
+        if id(node) in self._done:
+            known = self._done[id(node)]
+            if known is None:
+                hint = "write the value out where the alias stands"
+                raise UserError("B112", "an alias refers to the value that it is a part of", at=at, hint=hint)
+            return known
+        if depth > MAX_DEPTH:
+            raise _too_deep(at)
+        self._done[id(node)] = None
+        result: Node
+        size = 1
+        if isinstance(node, yaml.ScalarNode):
+            kind = _KINDS.get(node.tag, "")
+            if not kind:
+                raise _tag_fault(node.tag, at)
+            result = Scalar(str(node.value), STRING if node.style else kind, at)
+        elif node.tag not in {"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}:
+            raise _tag_fault(node.tag, at)
+        elif isinstance(node, yaml.SequenceNode):
+            found = [self.node(item, depth + 1) for item in node.value]
+            size += sum(count for _, count in found)
+            result = Sequence(tuple([item for item, _ in found]), at)
+        else:
+            result, size = self._mapping(node, depth, at)
+        if size > MAX_VALUES:
+            message = f"with its aliases written out this holds more than {MAX_VALUES} values"
+            raise UserError("B112", message, at=at, hint="write the values out, without aliases in aliases")
+        self._done[id(node)] = (result, size)
+        return result, size
+
+    def _mapping(self, node: Any, depth: int, at: Location) -> tuple[Mapping, int]:
+        items: dict[str, tuple[Scalar, Node]] = {}
+        size = 1
+        for key_node, value_node in node.value:
+            key, _ = self.node(key_node, depth + 1)
+            if not isinstance(key, Scalar):
+                raise UserError("B112", "a key must be a single word or string", at=key.at, hint="write `key: value`")
+            if key.text in items:
+                first = items[key.text][0].at
+                raise UserError(
+                    "B111",
+                    f"the key '{key.text}' stands twice",
+                    at=key.at,
+                    hint=f"it was first written at {first}; remove one of the two",
+                )
+            value, count = self.node(value_node, depth + 1)
+            items[key.text] = (key, value)
+            size += count + 1
+        return Mapping(tuple(items.values()), at), size
+
+
+def _tag_fault(tag: str, at: Location) -> UserError:
+    if tag.endswith(":merge"):
+        return UserError("B112", "a merge key (<<) is not supported here", at=at, hint="write the values out")
+    return UserError("B112", f"the tag {tag} is not supported here", at=at, hint="write the value without a tag")
 
 
 def _location(node: Any, path: str) -> Location:
@@ -151,14 +201,41 @@ def _location(node: Any, path: str) -> Location:
 
 
 def _syntax(error: Any, text: str, path: str) -> UserError:
+    """Say where a text is no YAML: what has no end is shown where it begins."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    context = getattr(error, "context", None)
-    at = Location(path, mark.line + 1, mark.column + 1) if mark is not None else _control_character(text, path)
-    hint = "YAML is indented with spaces; text with `: `, ` #` or a leading `{`, `[`, `*`, `&`, `%` or `@` needs quotes"
-    if mark is not None and "\t" in text.splitlines()[min(mark.line, text.count("\n"))][: mark.column + 1]:
-        hint = "replace the tab by spaces"
+    context = getattr(error, "context", None) or ""
+    if mark is None:
+        at, hint = _control_character(text, path), "remove the character, or write it as an escape in double quotes"
+    else:
+        lines = text.splitlines()
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        at = Location(path, mark.line + 1, mark.column + 1)
+        if not line and lines and mark.line >= len(lines):
+            at = Location(path, len(lines), len(lines[-1]) + 1)  # the end of the file
+        hint = _syntax_hint(problem, line, mark.column)
+        begun = getattr(error, "context_mark", None)
+        unfinished = "flow" in context or "quoted" in context
+        if begun is not None and unfinished and begun.line < mark.line:
+            at = Location(path, begun.line + 1, begun.column + 1)
+            hint = "what begins here has no end: add the closing quote, bracket or brace"
     return UserError("B110", f"not valid YAML: {context + ': ' if context else ''}{problem}", at=at, hint=hint)
+
+
+def _syntax_hint(problem: str, line: str, column: int) -> str:
+    if "\t" in line[: column + 1]:
+        return "replace the tab by spaces"
+    if "nesting depth" in problem:
+        return "write it flatter"
+    if "another document" in problem:
+        return "remove the line `---`: a file holds one document"
+    if "undefined alias" in problem:
+        return "an alias `*name` needs an anchor `&name` before it; text with a leading `*` needs quotes"
+    if "cannot start any token" in problem:
+        return f"text that begins with `{line[column : column + 1]}` needs quotes"
+    if "mapping values are not allowed" in problem:
+        return "text with a colon and a blank in it needs quotes; or a line above is indented wrongly"
+    return "compare the indentation of this line with its siblings; text with `: `, ` #` or brackets needs quotes"
 
 
 def _control_character(text: str, path: str) -> Location:

@@ -18,14 +18,16 @@ from buildsys.model.graph import ActionGraph
 from buildsys.model.label import Label
 from buildsys.model.parameter import BOOL, CHOICE
 from buildsys.model.provider import ConfiguredTarget, DefaultInfo
+from buildsys.sdk import foreign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Action
     from buildsys.model.digest import Digest
     from buildsys.model.document import Node
+    from buildsys.model.provider import Provider
     from buildsys.model.target import Package, Target, Workspace
     from buildsys.sdk.rule import RuleSet
 
@@ -41,8 +43,8 @@ class Inputs(NamedTuple):
     rules: RuleSet
     tables: Tables
     pins: Callable[[str, str, str], Digest | None]
-    missing: Collection[Label] = ()
-    """Labels that name nothing, as loading has said: what needs them cannot be analysed."""
+    broken: Callable[[Label], bool]
+    """Tells what could not be loaded: the errors are known, and nothing that needs it can be analysed."""
 
 
 class Analyser:
@@ -99,9 +101,10 @@ class Analyser:
         self, label: Label, configuration: Configuration
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
         """Analyse one target; yields the dependencies it needs and is sent what became of them."""
-        target = self._find(label)
-        if label in self._inputs.missing:
+        if self._inputs.broken(label):
+            self._known.setdefault(label, []).append(({}, None))
             return None
+        target = self._find(label)
         if target is None:
             source = Artifact(label.package, label.name)
             return self._remember(
@@ -169,24 +172,48 @@ class Analyser:
                 )
             except BuildError as error:
                 errors.append(error)
+            except BuildErrors as several:
+                errors.extend(several.errors)
         if errors:
             raise BuildErrors(errors)
         variant = str(len(self._known.get(label, ())) or "")
         digests = inputs.rules.module_digests
         context = TargetContext(target, reader, inputs.tables, inputs.pins, digests, inputs.workspace, variant)
-        rule = inputs.rules.find(target.rule)(**arguments)
-        providers = rule.analyse(context)
+        providers, actions = self._run_rule(target, arguments, context, reader)
         if broken := violated(
             [c for c in inputs.workspace.constraints if all(name in reader.reads for name, _ in c.forbid.terms)], reader
         ):
             raise BuildErrors(broken)
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
-        actions = self._actions[label, config] = context.actions(self._identity(reader.reads))
+        self._actions[label, config] = actions
         for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
         return self._remember(ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer)
+
+    def _run_rule(
+        self, target: Target, arguments: dict[str, Any], context: TargetContext, reader: Reader
+    ) -> tuple[tuple[Provider, ...], list[Action]]:
+        """Have the rule analyse the target; what a rule of the workspace raises is an error in its module."""
+        kind = self._inputs.rules.find(target.rule)
+        try:
+            providers = kind(**arguments).analyse(context)
+            if foreign.is_foreign(kind):
+                foreign.check_providers(providers)
+            return providers, context.actions(self._identity(reader.reads))
+        except (UserError, BuildErrors):
+            raise
+        except (Exception, SystemExit) as error:
+            if not foreign.is_foreign(kind):
+                raise
+            raise UserError(
+                "B229",
+                f"{target.label}: the rule '{target.rule}' failed: {foreign.described(error)}",
+                at=foreign.place(error, kind, "analyse"),
+                hint=foreign.HINT,
+                notes=(f"the target is declared at {target.at}",),
+            ) from error
 
     def _identity(self, reads: Reads) -> str:
         """Return what tells an action apart from build to build: its choices, but no versions, which may change."""
@@ -217,7 +244,7 @@ class Analyser:
                     "B222",
                     f"in {target.rule} rule {target.label}: target '{dependency.label}' is not visible from target"
                     f" '{target.label}'",
-                    at=target.at,
+                    at=next((at for label, at in target.deps if label == dependency.label), target.at),
                     hint="check the visibility declaration of the former target"
                     " if you think the dependency is legitimate",
                 )

@@ -30,7 +30,7 @@ def canonical(parameter: Parameter, value: str, at: Location | None = None) -> s
     if parameter.kind == BOOL and value in {"0", "no"}:
         return "false"
     if fault := parameter.fault(value):
-        raise UserError("B207", f"parameter '{parameter.name}': {fault}", at=at)
+        raise UserError("B207", f"parameter '{parameter.name}': {fault}", at=at, hint=parameter.hint(value))
     return value
 
 
@@ -83,7 +83,8 @@ class Reader:
             return explicit
         if name in self._open:
             path = " -> ".join([*self._open[self._open.index(name) :], name])
-            raise UserError("B207", f"the defaults of parameters refer to each other: {path}", at=parameter.at)
+            message = f"the defaults of parameters refer to each other: {path}"
+            raise UserError("B207", message, at=parameter.at, hint="give one of them a default without the others")
         self._open.append(name)
         try:
             value = self.expand(parameter.default, parameter.at)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from buildsys.adapters.tools import tool_version
 from buildsys.errors import Location, UserError
+from buildsys.model import document
 from buildsys.model.action import Artifact, make_action
 from buildsys.model.tree import path_fault
 
@@ -46,14 +47,16 @@ class TargetContext:
         self._module_digests = module_digests
         self._declared: set[str] = set()
 
-    def at(self, attribute: str = "") -> Location:
-        """Return the place of an attribute's value, or of the target."""
+    def at(self, attribute: str = "", item: str = "") -> Location:
+        """Return the place of an attribute's value (or of an item or key in it), or of the target."""
         node = self._target.attributes.get(attribute)
-        return node.at if node is not None else self._target.at
+        if node is None:
+            return self._target.at
+        return (_place_of(node, item) if item else None) or node.at
 
-    def param(self, name: str) -> str:
-        """Return the value of a parameter."""
-        return self._reader.param(name)
+    def param(self, name: str, attribute: str = "", item: str = "") -> str:
+        """Return the value of a parameter; `attribute` (and `item`) say where it is named."""
+        return self._reader.param(name, self.at(attribute, item))
 
     def has_param(self, name: str) -> bool:
         """Tell whether the workspace declares a parameter."""
@@ -71,12 +74,14 @@ class TargetContext:
         """Return the path of an artifact as messages show it."""
         return f"{self._packages}/{artifact.path}" if artifact.is_source and self._packages != "." else artifact.path
 
-    def declare(self, name: str) -> Artifact:
-        """Name an output of this target."""
+    def declare(self, name: str, attribute: str = "out", item: str = "") -> Artifact:
+        """Name an output of this target; `attribute` (and `item`) say where its name is written."""
         if fault := path_fault(name):
-            self.fail("B221", f"invalid output: {fault}", hint="outputs are relative to the package and stay below it")
+            hint = "outputs are relative to the package and stay below it"
+            self.fail("B221", f"invalid output: {fault}", attribute=attribute, item=item, hint=hint)
         if name in self._declared:
-            self.fail("B221", f"the output '{name}' is declared twice", hint="give each output a name of its own")
+            hint = "give each output a name of its own"
+            self.fail("B221", f"the output '{name}' is declared twice", attribute=attribute, item=item, hint=hint)
         self._declared.add(name)
         return Artifact(self.label.package, name, self.label.name, self._variant)
 
@@ -92,9 +97,9 @@ class TargetContext:
             self.fail("B224", f"'{text}' is no mode", attribute=attribute, hint='write it in octal: "0755"')
         return int(text, 8)
 
-    def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
-        """Report an error at an attribute, or at the target."""
-        raise UserError(code, f"{self.label}: {message}", at=self.at(attribute), hint=hint)
+    def fail(self, code: str, message: str, *, attribute: str = "", item: str = "", hint: str = "") -> NoReturn:
+        """Report an error at an attribute (or an item or key in it), or at the target."""
+        raise UserError(code, f"{self.label}: {message}", at=self.at(attribute, item), hint=hint)
 
     def actions(self, config: str) -> list[Action]:
         """Return the actions registered; `config` is the text of the parameters that the target read."""
@@ -106,6 +111,7 @@ class TargetContext:
                 config=config,
                 progress=progress or f"{operation.MNEMONIC} {outputs[0].path}",
                 tools=self._tools(operation),
+                at=self._target.at,
             )
             for operation, outputs, progress in self._registered
         ]
@@ -116,3 +122,16 @@ class TargetContext:
         if module in self._module_digests:
             tools[module] = self._module_digests[module]
         return tools
+
+
+def _place_of(node: document.Node, item: str) -> Location | None:
+    """Return where a text stands in a value: as a key of a mapping, or as an item of a list."""
+    if isinstance(node, document.Scalar):
+        return node.at if node.text == item else None
+    if isinstance(node, document.Sequence):
+        return next((at for inner in node.items if (at := _place_of(inner, item))), None)
+    for key, inner in node.items:
+        at = key.at if key.text == item else None if isinstance(inner, document.Scalar) else _place_of(inner, item)
+        if at is not None:
+            return at
+    return None

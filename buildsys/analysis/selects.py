@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildsys.errors import UserError
-from buildsys.model.condition import is_condition, parse_condition
+from buildsys.model.condition import is_condition
 from buildsys.model.document import NO_MATCH, Mapping, Node, Scalar, Sequence, select_branches
 from buildsys.model.label import Label
-from buildsys.model.parameter import Condition
+from buildsys.sdk.conditions import CONFIG_SETTING, condition, setting_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping as Names
 
     from buildsys.analysis.configuration import Reader
-    from buildsys.model.parameter import Parameter
+    from buildsys.model.parameter import Condition, Parameter
     from buildsys.model.target import Target
 
 DEFAULT = "//conditions:default"
@@ -68,9 +68,9 @@ class Selector:
             if key.text == DEFAULT:
                 default = value
                 continue
-            condition = self._condition(key)
-            if self._reader.holds(condition):
-                matching.append((key, frozenset(condition.terms), value))
+            holds = self._condition(key)
+            if self._reader.holds(holds):
+                matching.append((key, frozenset(holds.terms), value))
         best = [m for m in matching if all(m is other or m[1] > other[1] for other in matching)]
         if len(best) == 1:
             return best[0][2]
@@ -100,7 +100,7 @@ class Selector:
 
     def _condition(self, key: Scalar) -> Condition:
         if is_condition(key.text):
-            return parse_condition(key.text, self._parameters, at=key.at)
+            return condition(key.text, self._parameters, key.at)
         label = Label.parse(key.text, self._package, at=key.at)
         target = self._find(label)
         seen = {label}
@@ -109,26 +109,15 @@ class Selector:
             label = Label.parse(actual.text if isinstance(actual, Scalar) else "", label.package)
             target = None if label in seen else self._find(label)
             seen.add(label)
-        if target is None or target.rule != "config_setting":
+        if target is None or target.rule != CONFIG_SETTING:
             raise UserError(
                 "B219", f"'{key.text}' is no config_setting", at=key.at, hint="name one, or write `cri=docker`"
             )
-        return setting_condition(target, self._parameters)
+        return setting_condition(target.attributes.get("values"), self._parameters)
 
     def _values(self, branches: Mapping) -> str:
         names = {name for key, _ in branches.items if key.text != DEFAULT for name, _ in self._condition(key).terms}
         return ", ".join(f"{name}={self._reader.param(name)}" for name in sorted(names))
-
-
-def setting_condition(target: Target, parameters: Names[str, Parameter]) -> Condition:
-    """Return the condition that a config_setting declares in its `values`."""
-    values = target.attributes.get("values")
-    terms: list[tuple[str, str]] = []
-    for key, value in values.items if isinstance(values, Mapping) else ():
-        text = value.text if isinstance(value, Scalar) else ""
-        spelled = key.text + (text if text.startswith(("<", ">", "=", "!")) else f"={text}")
-        terms.extend(parse_condition(spelled, parameters, at=value.at).terms)
-    return Condition(tuple(terms))
 
 
 def _written(node: Node) -> object:

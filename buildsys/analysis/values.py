@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildsys.errors import UserError
+from buildsys.errors import BuildError, BuildErrors, UserError
 from buildsys.model.document import Mapping, Node, Scalar, Sequence
 from buildsys.model.label import Label
 from buildsys.sdk.rule import (
@@ -73,10 +73,11 @@ def value(
         return tuple(targets)
     if kind == STRINGS:
         items = node.items if isinstance(node, Sequence) else ()
-        return tuple(reader.expand(_text(item), item.at) for item in items)
+        return tuple(_expanded(reader, [(_text(item), item.at) for item in items]))
     if kind == STRING_DICT:
         pairs = node.items if isinstance(node, Mapping) else ()
-        return {reader.expand(key.text, key.at): reader.expand(_text(item), item.at) for key, item in pairs}
+        keys = _expanded(reader, [(key.text, key.at) for key, _ in pairs])
+        return dict(zip(keys, _expanded(reader, [(_text(item), item.at) for _, item in pairs]), strict=True))
     text = _text(node)
     if kind == BOOL:
         return text.lower() == "true"
@@ -86,6 +87,20 @@ def value(
         return text
     assert kind == STRING, kind  # noqa: S101 - every kind of the schema is handled above
     return reader.expand(text, node.at)
+
+
+def _expanded(reader: Reader, texts: list[tuple[str, Location]]) -> list[str]:
+    """Expand several texts. Raises `BuildErrors` of what is wrong in any of them."""
+    found: list[str] = []
+    errors: list[BuildError] = []
+    for text, at in texts:
+        try:
+            found.append(reader.expand(text, at))
+        except BuildError as error:
+            errors.append(error)
+    if errors:
+        raise BuildErrors(errors)
+    return found
 
 
 def default(attribute: Attribute, reader: Reader, at: Location) -> object:

@@ -14,8 +14,8 @@ from buildsys.cli import options as options_module
 from buildsys.cli import rc
 from buildsys.cli.options import MAKING, QUERYING
 from buildsys.cli.request import Request
-from buildsys.cli.terminal import Terminal
-from buildsys.errors import BuildError, BuildErrors, EnvironmentFault, Interrupted, UsageError, did_you_mean
+from buildsys.cli.terminal import Reported, Terminal
+from buildsys.errors import BuildError, BuildErrors, Interrupted, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,12 +27,18 @@ def dispatch(argv: list[str]) -> int:
     """Run a command line; return the exit code. Nothing is raised but SystemExit."""
     terminal = Terminal(color="auto", show_progress=False)
     try:
+        signal.signal(signal.SIGINT, _interrupt)
         signal.signal(signal.SIGTERM, _interrupt)
-        request = _request(argv)
+        root = _root()
+        terminal.root = root or ""
+        request = _request(argv, root)
         terminal = request.terminal
+        terminal.root = root or ""
         code = command(request.command)(request)
         sys.stdout.flush()
         return code
+    except Reported as reported:
+        return reported.code
     except BuildErrors as errors:
         terminal.errors(errors.errors)
         return errors.exit_code
@@ -46,17 +52,16 @@ def dispatch(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        fault = EnvironmentFault(
-            "B504", f"{where}{error.strerror or error}", hint="look at the disk and the permissions"
-        )
+        from buildsys.store.fault import store_fault
+
+        fault = store_fault(error, "a file")
         terminal.errors([fault])
         return fault.exit_code
     except Exception:  # noqa: BLE001 - our own fault, whatever it is: say so and keep the traceback
         return _internal(terminal)
 
 
-def _request(argv: list[str]) -> Request:
+def _request(argv: list[str], root: str | None) -> Request:
     began = snapshot.now_ns()
     split = _command_position(argv)
     startup = options_module.parse(argv[:split], "startup")
@@ -64,10 +69,9 @@ def _request(argv: list[str]) -> Request:
     if name not in rc.COMMANDS:
         hint = did_you_mean(name, rc.COMMANDS) or "`buildsys help` lists the commands"
         raise UsageError("B001", f"Command '{name}' not found. Try 'buildsys help'.", hint=hint)
-    root = _root()
     files = rc.rc_files(root, startup.values, dict(os.environ))
     lines, seen = rc.read_rc(files, root)
-    startup_tokens = [token for line in lines if line.command == "startup" for token in line.options]
+    startup_tokens = [token for line in lines if line.command == "startup" for token in rc.checked(line, "startup")]
     if startup_tokens:
         startup = options_module.parse([*startup_tokens, *argv[:split]], "startup")
     given = argv[split + 1 :]
@@ -117,7 +121,13 @@ def command(name: str) -> Callable[[Request], int]:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    """Stop in an orderly way; whoever asks a second time wants out at once, and what is half-written is in `tmp`."""
+    signal.signal(number, _leave)
     raise KeyboardInterrupt
+
+
+def _leave(number: int, frame: object) -> None:
+    os._exit(Interrupted.exit_code)
 
 
 def _internal(terminal: Terminal) -> int:

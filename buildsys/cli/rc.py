@@ -8,10 +8,11 @@ quoting as in the shell, `#` comments, a backslash at the end joins lines. Later
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildsys.cli.options import BUILDING, is_known
+from buildsys.cli.options import BUILDING, is_known, parse
 from buildsys.errors import Location, UsageError, did_you_mean
 from buildsys.snapshot import look
 
@@ -31,6 +32,7 @@ class Line(NamedTuple):
     config: str
     options: tuple[str, ...]
     at: Location
+    text: str = ""
 
 
 def rc_files(root: str | None, startup: dict[str, object], environ: dict[str, str]) -> list[str]:
@@ -93,7 +95,9 @@ def _expand(tokens: list[str], lines: list[Line], command: str, within: tuple[st
             result.append(token)
             continue
         if name in within:
-            raise UsageError("B013", f"the configuration '{name}' contains itself: {' -> '.join((*within, name))}")
+            path = " -> ".join((*within, name))
+            message = f"the configuration '{name}' contains itself: {path}"
+            raise UsageError("B013", message, hint="remove one --config of these in the rc files")
         defined = [line for line in lines if line.config == name]
         if not defined:
             hint = did_you_mean(name, {line.config for line in lines if line.config})
@@ -118,17 +122,35 @@ def _sections(command: str) -> tuple[str, ...]:
 def _usable(line: Line, command: str) -> list[str]:
     """Return the options of a line; those that only other commands know are left out of general sections."""
     if line.command == command:
-        return list(line.options)
+        return checked(line, command)
     usable: list[str] = []
     keep = True
     for token in line.options:
         if token.startswith("-"):
             keep = is_known(token, command)
             if not keep and not any(is_known(token, other) for other in COMMANDS):
-                raise UsageError("B010", f"Unrecognized option: {token}", at=line.at, hint="mend the rc file")
+                error = UsageError("B010", f"Unrecognized option: {token}", hint="mend the rc file")
+                raise _placed(error, line)
         if keep:
             usable.append(token)
     return usable
+
+
+def checked(line: Line, command: str) -> list[str]:
+    """Return the options of a line. Raises `UsageError` at the line for what the command does not take."""
+    try:
+        parse(list(line.options), command)
+    except UsageError as error:
+        raise _placed(error, line) from error
+    return list(line.options)
+
+
+def _placed(error: UsageError, line: Line) -> UsageError:
+    """Return an error at the option in the line that it is about."""
+    named = re.search(r"--?[A-Za-z_]+", error.message)
+    column = line.text.find(named[0]) if named else -1
+    error.at = line.at if column < 0 or not named else Location(line.at.path, line.at.line, column + 1, len(named[0]))
+    return error
 
 
 def _read(path: str, root: str | None, lines: list[Line], seen: list[Seen], within: tuple[str, ...]) -> None:
@@ -138,8 +160,12 @@ def _read(path: str, root: str | None, lines: list[Line], seen: list[Seen], with
             text = stream.read()
     except FileNotFoundError:
         return
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("B012", f"cannot read the rc file {path}: {error}") from error
+    except OSError as error:
+        hint = "check what is there, or leave it out with --ignore_all_rc_files"
+        raise UsageError("B012", f"cannot read the rc file {path}: {error.strerror}", hint=hint) from error
+    except UnicodeDecodeError as error:
+        message = f"cannot read the rc file {path}: it is not UTF-8 text"
+        raise UsageError("B012", message, hint="save it as UTF-8") from error
     shown = os.path.relpath(path, root) if root and path.startswith(root + os.sep) else path
     pending, first = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -152,9 +178,12 @@ def _read(path: str, root: str | None, lines: list[Line], seen: list[Seen], with
             words = shlex.split(pending + raw, comments=True)
         except ValueError as error:
             raise UsageError("B012", f"{error}", at=at, hint="close the quotation") from error
+        first_line = not pending
         pending, first = "", 0
         if words:
             _line(words, at, root, lines, seen, (*within, path))
+            if lines and lines[-1].at == at:
+                lines[-1] = lines[-1]._replace(text=raw if first_line else "")
 
 
 def _line(
@@ -163,7 +192,7 @@ def _line(
     if words[0] in {"import", "try-import"}:
         target = os.path.abspath(" ".join(words[1:]).replace("%workspace%", root or ""))
         if target in within:
-            raise UsageError("B012", f"rc files import each other: {target}", at=at)
+            raise UsageError("B012", f"rc files import each other: {target}", at=at, hint="remove one import")
         if words[0] == "import" and not os.path.exists(target):
             raise UsageError("B012", f"cannot read the rc file {target}", at=at, hint="or write try-import")
         _read(target, root, lines, seen, within)
@@ -171,5 +200,6 @@ def _line(
     command, _, config = words[0].partition(":")
     if command not in {*COMMANDS, "startup", "always", "common"}:
         hint = did_you_mean(command, [*COMMANDS, "startup", "always", "common"])
+        hint = hint or "begin the line with a command, startup, always or common"
         raise UsageError("B012", f"'{command}' is no command", at=at, hint=hint)
     lines.append(Line(command, config, tuple(words[1:]), at))

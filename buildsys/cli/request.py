@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class Request:
 
         place = locate(
             os.getcwd(),
+            command=self.command,
             output_base=self.startup.text("output_base"),
             store=str(self.options.values.get("disk_cache", "")),
         )
@@ -90,10 +92,11 @@ class Request:
         from buildsys.model.action import Fetching
 
         options = self.options
-        try:
-            scale = float(options.text("http_timeout_scaling"))
-        except ValueError as error:
-            raise UsageError("B011", f"--http_timeout_scaling: {error}", hint="write a number such as 2.0") from error
+        scale = _number(options.text("http_timeout_scaling"))
+        if not 0 < scale < math.inf:
+            text = options.text("http_timeout_scaling")
+            message = f"--http_timeout_scaling: '{text}' is not a number above 0"
+            raise UsageError("B011", message, hint="write --http_timeout_scaling=2.0")
         fetching = Fetching(
             distdirs=tuple(os.path.abspath(folder) for folder in options.list("distdir")),
             attempts=max(1, options.number("http_connector_attempts")),
@@ -133,10 +136,19 @@ def _jobs(text: str) -> int:
     if text in {"auto", "HOST_CPUS"}:
         return cores
     factor = text.removeprefix("HOST_CPUS*")
+    count = cores * _number(factor) if factor != text else _number(text) if text.isdigit() else 0
+    if not 0 < count < math.inf:
+        raise UsageError(
+            "B011",
+            f"--jobs: '{text}' is not one of: a number, auto, HOST_CPUS, HOST_CPUS*<float>",
+            hint="write --jobs=4",
+        )
+    return max(1, min(int(count), 5000))
+
+
+def _number(text: str) -> float:
+    """Return the number that a text is; 0 for what is none."""
     try:
-        count = int(cores * float(factor)) if factor != text else int(text)
+        return float(text)
     except ValueError:
-        count = 0
-    if count < 1 and factor == text:
-        raise UsageError("B011", f"--jobs: '{text}' is not one of: a number, auto, HOST_CPUS, HOST_CPUS*<float>")
-    return max(1, min(count, 5000))
+        return 0.0

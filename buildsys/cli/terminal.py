@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from buildsys.model.events import Events
 
 
+class Reported(Exception):
+    """The command has said all there is to say and ends with `code`."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Terminal:
     """Messages on stderr, answers on stdout."""
 

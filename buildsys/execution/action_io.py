@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from buildsys.errors import InternalError
+from buildsys.execution.stop import Stop, Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
-    from threading import Event
+    from contextlib import AbstractContextManager
 
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
@@ -29,10 +30,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Stopped(Exception):
-    """The build was interrupted; the operation gives up at its next write."""
-
-
 class BuildIO:
     """The inputs, outputs and scratch space of one action. `direct` gives outputs that bypass the store their path."""
 
@@ -44,7 +41,7 @@ class BuildIO:
         outputs: Outputs,
         *,
         direct: Mapping[Artifact, str],
-        stop: Event,
+        stop: Stop,
         helpers: Executor,
         fetching: Fetching,
         events: Events,
@@ -162,6 +159,10 @@ class BuildIO:
         """Wait, unless the build is interrupted."""
         if self._stop.wait(seconds):
             raise Stopped
+
+    def waking(self, waker: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `waker` called when the build is interrupted meanwhile: for operations that wait for others."""
+        return self._stop.waking(waker)
 
     def transferred(self, what: str, received: int, total: int | None) -> None:
         """Tell whoever watches that bytes have arrived."""

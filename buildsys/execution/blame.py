@@ -5,9 +5,20 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from buildsys.errors import ActionFailed, BuildError, BuildErrors, InternalError, Interrupted
-from buildsys.execution.action_io import Stopped
-from buildsys.store.database import store_fault
+from buildsys.errors import (
+    ActionFailed,
+    BuildError,
+    BuildErrors,
+    DependencyError,
+    EnvironmentFault,
+    InternalError,
+    Interrupted,
+    NetworkFault,
+    UserError,
+)
+from buildsys.execution.stop import Stopped
+from buildsys.sdk import foreign
+from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
     from buildsys.model.action import Action
@@ -18,6 +29,15 @@ _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, 
 
 def as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:
     """Turn whatever an operation raised into an error that says which target it is about."""
+    operation = type(action.operation)
+    if foreign.is_foreign(operation) and not isinstance(error, BuildErrors | UserError | EnvironmentFault | Stopped):
+        return ActionFailed(
+            "B408",
+            f"{action.progress} failed: {foreign.described(error)}",
+            at=foreign.place(error, operation, "execute"),
+            hint=foreign.HINT,
+            notes=(f"needed by {action.owner}",),
+        )
     if isinstance(error, BuildErrors):
         return error
     if isinstance(error, Stopped):
@@ -25,7 +45,10 @@ def as_build_error(action: Action, error: BaseException) -> BuildError | BuildEr
     if isinstance(error, BuildError):
         if isinstance(error, ActionFailed) and str(action.owner) not in error.message:
             error.message = f"{action.progress} failed: {error.message}"
+        if isinstance(error, ActionFailed | DependencyError | NetworkFault):
             error.notes = (*error.notes, f"needed by {action.owner}")
+        if isinstance(error, UserError) and error.at is None:
+            error.at = action.at
         return error
     if isinstance(error, OSError) and error.errno in _MACHINE:
         return store_fault(error, f"a file of {action.name}")

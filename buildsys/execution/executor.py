@@ -11,7 +11,6 @@ that makes it runs first, and so does the one that made *its* inputs, as far dow
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from buildsys.execution.action_io import BuildIO
 from buildsys.execution.blame import as_build_error
 from buildsys.execution.makers import Makers
 from buildsys.execution.outcome import Options, Outcome, Ran
+from buildsys.execution.stop import Stop
 from buildsys.model.action import Action, ActionResult, Artifact, action_key
 from buildsys.store.cas import BlobMissing
 
@@ -65,7 +65,7 @@ class Executor:
         self._outputs = outputs
         self._options = options
         self._events = events
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._done: queue.SimpleQueue[tuple[Action, Digest, str, ActionResult | BaseException, float]] = (
             queue.SimpleQueue()
         )
@@ -276,8 +276,11 @@ class Executor:
                 self._revive(waiting, [result.digest])
         elif isinstance(result, BaseException):
             self._failed(action, as_build_error(action, result))
-            for other in together[1:]:
-                self._skip(other)
+            for other in together[1:]:  # what is exempt from the key, such as addresses, may let it succeed
+                if self._options.keep_going and not self._stop.is_set():
+                    self._start(other, key, descriptor)
+                else:
+                    self._skip(other)
         else:
             self._store.actions.put(key, result, descriptor)
             self._outcome.ran.append(Ran(action, key, seconds))

@@ -7,25 +7,26 @@ import shutil
 
 from buildsys.errors import UserError
 from buildsys.snapshot import FOLDER, OUTPUT_LINK
+from buildsys.store.fault import store_fault
 
 
 def make(root: str, base: str) -> None:
     """Make the folder for outputs below an output base, and let `buildsys-bin` in the workspace lead to it."""
     link, target = os.path.join(root, OUTPUT_LINK), os.path.join(base, "bin")
-    os.makedirs(target, exist_ok=True)
-    os.makedirs(os.path.join(base, FOLDER), exist_ok=True)
     wanted = os.path.relpath(target, root) if target.startswith(root + os.sep) else target
     try:
-        if os.readlink(link) == wanted:
-            return
-        os.unlink(link)
-    except FileNotFoundError:
-        pass
+        os.makedirs(target, exist_ok=True)
+        os.makedirs(os.path.join(base, FOLDER), exist_ok=True)
+        if os.path.islink(link):
+            if os.readlink(link) == wanted:
+                return
+            os.unlink(link)
+        elif os.path.lexists(link):
+            hint = "move it out of the way"
+            raise UserError("B003", f"{link} is no link of buildsys, which puts one there", hint=hint)
+        os.symlink(wanted, link)
     except OSError as error:
-        raise UserError(
-            "B003", f"{OUTPUT_LINK} in the workspace is no link of buildsys", hint="move it out of the way"
-        ) from error
-    os.symlink(wanted, link)
+        raise store_fault(error, target, "--output_base=DIR") from error
 
 
 def remove(root: str, base: str, *, expunge: bool) -> list[str]:

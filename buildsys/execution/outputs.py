@@ -16,7 +16,7 @@ from buildsys.execution.hashing import HashingWriter
 from buildsys.model.digest import CHUNK
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
 from buildsys.store.cas import BlobMissing, remove_rubbish
-from buildsys.store.database import store_fault
+from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ROOT_MODE = 0o755
 """The mode of a tree's own folder, which the tree does not state."""
+
+
+OTHER = "--output_base=DIR"
 
 
 class Outputs:
@@ -79,7 +82,7 @@ class Outputs:
             self._place(part, target, path, writer.digest, 0o755 if executable else 0o644)
         except OSError as error:
             _remove(part)
-            raise store_fault(error, target) from error
+            raise store_fault(error, target, OTHER) from error
         except BaseException:
             _remove(part)
             raise
@@ -103,7 +106,10 @@ class Outputs:
                 self._place(part, target, path, digest, mode)
             except OSError as error:
                 _remove(part)
-                raise store_fault(error, target) from error
+                raise store_fault(error, target, OTHER) from error
+            except BaseException:
+                _remove(part)
+                raise
         self.accept(path)
 
     def _write_tree(self, path: str, tree: Tree) -> None:
@@ -122,7 +128,7 @@ class Outputs:
                     self._close_folder(os.path.join(root, entry.path), entry.mode)
             self._close_folder(root, ROOT_MODE)
         except OSError as error:
-            raise store_fault(error, root) from error
+            raise store_fault(error, root, OTHER) from error
 
     def _write_entry(self, path: str, entry: Entry) -> None:
         target = os.path.join(self.folder, path)

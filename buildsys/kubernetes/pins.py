@@ -88,7 +88,7 @@ def parse(text: str, path: str) -> Pins:
     pins = {key: (value, source) for key, value, source in found}
     values = {value for _, value, _ in found}
     understood = len(found) + len(_IGNORED.findall(text)) == text.count("\n")
-    if not understood or len(values) != len(found) or not values.isdisjoint(NOT_FILES):
+    if not understood or not len(values) == len(found) == len(pins) or not values.isdisjoint(NOT_FILES):
         _examine(text, path)
     return Pins(path, pins)
 

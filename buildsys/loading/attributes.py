@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.errors import BuildError, Location, UserError, did_you_mean
 from buildsys.loading.fields import Fields, boolean_fault, text_fault
-from buildsys.model.condition import is_condition, parse_condition
+from buildsys.model.condition import is_condition
 from buildsys.model.document import INTEGER, SELECT, Mapping, Node, Scalar, Sequence, described, select_branches
 from buildsys.model.label import Label
+from buildsys.sdk.conditions import condition
 from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LIST_KINDS, STRING_DICT, STRINGS, TARGET, TARGET_DICT
 
 if TYPE_CHECKING:
@@ -49,7 +50,14 @@ def examine(node: Node, attribute: Attribute, package: str, parameters: Names[st
             examine(value, attribute, package, parameters, found)
         return
     if isinstance(node, Mapping) and node.get(SELECT) is not None:
-        found.errors.append(UserError("B204", "a select is a mapping of conditions to values", at=node.at))
+        found.errors.append(
+            UserError(
+                "B204",
+                "a select is a mapping of conditions to values",
+                at=node.at,
+                hint="write {select: {CONDITION: VALUE}}",
+            )
+        )
         return
     kind = attribute.kind
     if kind in LIST_KINDS:
@@ -62,7 +70,8 @@ def examine(node: Node, attribute: Attribute, package: str, parameters: Names[st
         _add(found, boolean_fault(node))
     elif kind == INT:
         if not (isinstance(node, Scalar) and node.kind == INTEGER and node.text.lstrip("-").isdigit()):
-            found.errors.append(UserError("B204", f"expected a whole number, not {described(node)}", at=node.at))
+            message = f"expected a whole number, not {described(node)}"
+            found.errors.append(UserError("B204", message, at=node.at, hint="write digits, without quotes"))
     else:
         _add(found, text_fault(node, "version" if attribute.name == "version" else "string"))
         if kind == CHOICE and isinstance(node, Scalar) and node.text not in attribute.choices:
@@ -76,7 +85,7 @@ def _select(branches: Mapping, package: str, parameters: Names[str, Parameter], 
             continue
         try:
             if is_condition(key.text):
-                parse_condition(key.text, parameters, at=key.at)
+                condition(key.text, parameters, key.at)
             else:
                 found.labels.append((Label.parse(key.text, package, at=key.at), key.at))
         except BuildError as error:
@@ -105,7 +114,7 @@ def _list(node: Node, attribute: Attribute, package: str, parameters: Names[str,
 def _dict(node: Node, attribute: Attribute, package: str, found: Found) -> None:
     if not isinstance(node, Mapping):
         message = f"'{attribute.name}' must be a mapping, not {described(node)}"
-        found.errors.append(UserError("B204", message, at=node.at))
+        found.errors.append(UserError("B204", message, at=node.at, hint="write `name: value` lines"))
         return
     for _, value in node.items:
         if attribute.kind == TARGET_DICT:
@@ -125,10 +134,17 @@ def _label(node: Node, package: str, found: Found) -> None:
 
 
 def _glob(node: Mapping, found: Found) -> None:
+    before = len(found.errors)
     fields = Fields(node, "a glob", ("glob", "exclude", "allow_empty"), found.errors)
     include = tuple(text for text, _ in fields.strings("glob"))
     exclude = tuple(text for text, _ in fields.strings("exclude"))
-    found.globs.append(WrittenGlob(include, exclude, fields.boolean("allow_empty", False), node.at))
+    glob = WrittenGlob(include, exclude, fields.boolean("allow_empty", False), node.at)
+    if len(found.errors) > before:
+        return
+    if include:
+        found.globs.append(glob)
+    else:
+        found.errors.append(UserError("B204", "a glob without patterns", at=node.at, hint='write {glob: ["etc/**"]}'))
 
 
 def _add(found: Found, fault: UserError | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from buildsys.adapters.yaml import boolean, number
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
-from buildsys.model.document import BOOLEAN, INTEGER, STRING, Mapping, Node, Scalar, Sequence, described
+from buildsys.model.document import BOOLEAN, FLOAT, INTEGER, SELECT, STRING, Mapping, Node, Scalar, Sequence, described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,8 @@ def mapping_of(node: Node | None, what: str, at: Location | None = None) -> Mapp
         return node
     if node is None:
         raise UserError("B204", f"{what} is empty", at=at, hint="write at least one key")
-    raise UserError("B204", f"{what} must be a mapping, not {described(node)}", at=node.at)
+    hint = "write `key: value` lines"
+    raise UserError("B204", f"{what} must be a mapping, not {described(node)}", at=node.at, hint=hint)
 
 
 def text_fault(node: Node, wanted: str = STRING) -> UserError | None:
@@ -29,17 +31,21 @@ def text_fault(node: Node, wanted: str = STRING) -> UserError | None:
     `1.20` (which YAML reads as 1.2) cannot.
     """
     if not isinstance(node, Scalar):
-        return UserError("B204", f"expected a {wanted}, not {described(node)}", at=node.at)
+        hint = f"write a single {wanted} here"
+        if isinstance(node, Mapping) and len(node.items) == 1:
+            hint = did_you_mean(node.items[0][0].text, [SELECT]) or hint
+        return UserError("B204", f"expected a {wanted}, not {described(node)}", at=node.at, hint=hint)
     if node.kind == STRING or (node.kind == INTEGER and wanted != "version" and node.text == str(_integer(node.text))):
         return None
     if node.kind == "null":
         return UserError("B204", f"expected a {wanted}, not nothing", at=node.at, hint='write "" for an empty text')
     hint = f'write "{node.text}" in quotes'
-    if node.kind == "float":
-        message = f"unquoted version {node.text}: YAML reads it as the number {_float(node.text)}"
+    if node.kind in {INTEGER, FLOAT}:
+        message = f"unquoted {wanted} {node.text}: YAML reads it as the number {number(node)}"
         return UserError("B203", message, at=node.at, hint=hint)
-    if node.kind == INTEGER:
-        return UserError("B203", f"unquoted {wanted} {node.text}: YAML reads it as a number", at=node.at, hint=hint)
+    if node.kind == BOOLEAN:
+        message = f"unquoted {wanted} {node.text}: YAML reads it as {boolean(node)}"
+        return UserError("B203", message, at=node.at, hint=hint)
     return UserError("B204", f"expected a {wanted}, not {described(node)}", at=node.at, hint=hint)
 
 
@@ -47,7 +53,7 @@ def boolean_fault(node: Node) -> UserError | None:
     """Say why `node` cannot be read as true or false, or return None."""
     if isinstance(node, Scalar) and node.kind == BOOLEAN and node.text.lower() in {"true", "false"}:
         return None
-    return UserError("B204", f"expected true or false, not {described(node)}", at=node.at)
+    return UserError("B204", f"expected true or false, not {described(node)}", at=node.at, hint="write true or false")
 
 
 class Fields:
@@ -105,7 +111,9 @@ class Fields:
         if node is None or (isinstance(node, Scalar) and node.kind == "null"):
             return ()
         if not isinstance(node, Sequence):
-            self._errors.append(UserError("B204", f"'{key}' must be a list, not {described(node)}", at=node.at))
+            hint = "begin each item with `- `, or put them in brackets: [ ... ]"
+            message = f"'{key}' must be a list, not {described(node)}"
+            self._errors.append(UserError("B204", message, at=node.at, hint=hint))
             return ()
         return node.items
 
@@ -125,7 +133,8 @@ class Fields:
         if node is None:
             return ()
         if not isinstance(node, Mapping):
-            self._errors.append(UserError("B204", f"'{key}' must be a mapping, not {described(node)}", at=node.at))
+            message = f"'{key}' must be a mapping, not {described(node)}"
+            self._errors.append(UserError("B204", message, at=node.at, hint="write `key: value` lines"))
             return ()
         return node.items
 
@@ -135,10 +144,3 @@ def _integer(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
-
-
-def _float(text: str) -> str:
-    try:
-        return str(float(text))
-    except ValueError:
-        return text

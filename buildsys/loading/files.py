@@ -34,12 +34,13 @@ class FileReader:
             with open(os.path.join(self.root, path), encoding="utf-8") as stream:
                 return stream.read()
         except UnicodeDecodeError as error:
-            raise UserError("B113", f"{path} is not UTF-8 text: {error.reason}", at=Location(path, 1)) from error
+            raise _encoding_fault(os.path.join(self.root, path), path) from error
         except OSError as error:
-            raise EnvironmentFault("B504", f"cannot read {path}: {error.strerror}") from error
+            message = f"cannot read {path}: {error.strerror}"
+            raise EnvironmentFault("B504", message, hint="check the file's permissions") from error
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
-        """Return the names of the files and of the sub-folders in `folder`; links count as what they point to."""
+        """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to."""
         known = self._folders.get(folder)
         if known is not None:
             return known
@@ -49,11 +50,17 @@ class FileReader:
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 for entry in entries:
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    elif entry.is_file():
+                        files.append(entry.name)
+                    else:
+                        self._look(f"{folder}/{entry.name}")  # a link to nothing may come to lead somewhere
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
-            raise EnvironmentFault("B504", f"cannot list {folder}: {error.strerror}") from error
+            message = f"cannot list the folder {folder}: {error.strerror}"
+            raise EnvironmentFault("B504", message, hint="check the folder's permissions") from error
         result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
         self._folders[folder] = result
         return result
@@ -67,7 +74,27 @@ class FileReader:
         folder, _, name = path.rpartition("/")
         return name in self.listing(folder)[0]
 
+    def dangling(self, path: str) -> str:
+        """Return what the link at `path` points to when there is nothing; otherwise the empty string."""
+        full = os.path.join(self.root, path)
+        return os.readlink(full) if os.path.islink(full) and not os.path.exists(full) else ""
+
     def is_folder(self, path: str) -> bool:
         """Tell whether there is a folder at `path`."""
         folder, _, name = path.rpartition("/")
         return name in self.listing(folder)[1]
+
+
+def _encoding_fault(full: str, path: str) -> UserError:
+    """Say which byte of a file is no UTF-8. Decoding in pieces, as text streams do, does not tell."""
+    with open(full, "rb") as stream:
+        data = stream.read()
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+        at = Location(path, before.count(b"\n") + 1, column)
+        message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
+        return UserError("B113", message, at=at, hint="save the file as UTF-8")
+    return UserError("B113", "this is not UTF-8 text", at=Location(path, 1), hint="save the file as UTF-8")

@@ -28,10 +28,9 @@ class Loader:
         self._rules = rules
         self._packages: dict[str, Package | None] = {}
         self._errors: dict[str, list[BuildError]] = {}
-        self._dangling: list[BuildError] = []
+        self._references: list[BuildError] = []
+        self._unresolved: set[Label] = set()
         self._ignored: tuple[str, ...] | None = None
-        self.missing: set[Label] = set()
-        """Labels that `load_closure` found to name nothing."""
 
     @property
     def packages(self) -> dict[str, Package]:
@@ -54,9 +53,15 @@ class Loader:
         if name not in self._packages:
             if not self.is_package(name):
                 known = self.package_names()
+                reason = f"{BUILD_FILE} not found in {self.folder(name)}"
+                file = f"{self.folder(name)}/{BUILD_FILE}"
+                if self.files.is_folder(file):
+                    reason = f"{file} is a folder"
+                elif link := self.files.dangling(file):
+                    reason = f"{file} is a symbolic link to '{link}', which does not exist"
                 raise UserError(
                     "B212",
-                    f"no such package '{name}': {BUILD_FILE} not found in {self.folder(name)}",
+                    f"no such package '{name}': {reason}",
                     at=at,
                     hint=did_you_mean(name, known) or f"add a {BUILD_FILE} to a folder to make it a package",
                 )
@@ -78,45 +83,46 @@ class Loader:
     def resolve(self, label: Label, at: Location | None = None) -> Target | None:
         """Return the target that `label` names, or None when it names a source file.
 
-        Raises `UserError` when it names neither.
+        Raises `UserError` when it names neither, and what is wrong in its package when that may be why.
         """
         package = self.package(label.package, at)
         found = package.targets.get(label.name)
         if found is not None:
             return found
+        if self._errors[label.package]:
+            raise BuildErrors(self._errors[label.package])
         self._check_source(label, package, at)
         return None
 
-    def load_closure(self, labels: Iterable[Label]) -> list[BuildError]:
-        """Load every package that `labels` need, through any branch of any select; return what is wrong."""
-        seen: set[Label] = set()
+    def load_closure(self, labels: Iterable[Label]) -> None:
+        """Load every package that `labels` need, through any branch of any select; what is wrong is in `errors()`."""
+        seen: set[tuple[Label, Location | None]] = set()
         stack: list[tuple[Label, Location | None]] = [(label, None) for label in labels]
+        followed: set[Label] = set()
         while stack:
             label, at = stack.pop()
-            if label in seen:
+            if (label, at) in seen:
                 continue
-            seen.add(label)
+            seen.add((label, at))
             try:
                 target = self.resolve(label, at)
+            except BuildErrors:
+                self._unresolved.add(label)  # the errors are those of its package
             except BuildError as error:
-                self.missing.add(label)
-                if not self._errors.get(label.package) or error.code == "B212":
-                    self._dangling.append(error)
-            except BuildErrors as several:
-                self.missing.add(label)
-                self._dangling.extend(several.errors)
+                self._unresolved.add(label)
+                self._references.append(error)
             else:
-                if target is not None:
+                if target is not None and label not in followed:
+                    followed.add(label)
                     stack.extend(target.deps)
-        return self.errors()
 
     def errors(self) -> list[BuildError]:
-        """Return what is wrong in the packages loaded so far, and with the labels that led to them."""
-        return [*self._dangling, *(error for found in self._errors.values() for error in found)]
+        """Return what is wrong in the packages loaded so far, and the labels in them that name nothing."""
+        return [*(error for found in self._errors.values() for error in found), *self._references]
 
-    def broken(self, package: str) -> bool:
-        """Tell whether a package has errors."""
-        return bool(self._errors.get(package))
+    def broken(self, label: Label) -> bool:
+        """Tell whether a label names nothing, or something in a package that has errors."""
+        return label in self._unresolved or bool(self._errors.get(label.package))
 
     def _walk(self, name: str) -> Iterator[str]:
         folder = self.folder(name)
@@ -147,6 +153,9 @@ class Loader:
         if self.files.is_folder(path):
             hint = f'name its files, for example with {{glob: ["{label.name}/**"]}}'
             raise UserError("B208", f"'{label}' is a folder, not a file", at=at, hint=hint)
+        if link := self.files.dangling(path):
+            message = f"missing input file '{path}': it is a symbolic link to '{link}', which does not exist"
+            raise UserError("B208", message, at=at, hint="mend or remove the link")
         names = [*package.targets]
         folder, _, _ = path.rpartition("/")
         prefix = label.name.rpartition("/")[0]
@@ -160,7 +169,7 @@ class Loader:
             f"no such target '{label}': target '{label.name}' not declared in package '{label.package}'"
             f" defined by {package.build_file}",
             at=at,
-            hint=hint or f"`buildsys query //{label.package}:all` lists its targets",
+            hint=hint or _targets_hint(package),
         )
 
     def _ignore(self) -> tuple[str, ...]:
@@ -168,3 +177,9 @@ class Loader:
             lines = self.files.text(IGNORE_FILE).splitlines() if self.files.is_file(IGNORE_FILE) else []
             self._ignored = tuple(line.strip().strip("/") for line in lines if line.strip() and line[0] != "#")
         return self._ignored
+
+
+def _targets_hint(package: Package) -> str:
+    if not package.targets:
+        return f"{package.build_file} declares no targets"
+    return f"`buildsys query //{package.name}:all` lists its targets"

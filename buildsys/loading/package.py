@@ -5,15 +5,18 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading import globs
 from buildsys.loading.attributes import Found, examine
 from buildsys.loading.fields import Fields, mapping_of, text_fault
 from buildsys.loading.workspace import WORKSPACE_FILE
 from buildsys.model.condition import unknown_parameter
-from buildsys.model.document import Mapping, Node, Scalar, Sequence, described
+from buildsys.model.document import BOOLEAN, Mapping, Node, Scalar, Sequence, described
 from buildsys.model.label import Label, name_fault
+from buildsys.model.parameter import BOOL, VERSION
 from buildsys.model.target import Package, Target
+from buildsys.sdk.conditions import CONFIG_SETTING, setting_condition
 
 if TYPE_CHECKING:
     from buildsys.loading.files import FileReader
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 BUILD_FILE = WORKSPACE_FILE
 COMMON = ("rule", "name", "tags", "visibility", "matrix")
 """Keys that every target may have, beside the attributes of its rule."""
+
+_VISIBILITIES = ("//visibility:public", "//visibility:private")
 
 Row = tuple[tuple[str, str], ...]
 
@@ -62,7 +67,7 @@ class PackageLoader:
         if self._path == WORKSPACE_FILE:
             keys += ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
         fields = Fields(mapping_of(node, "a package", Location(self._path, 1)), "a package", keys, self._errors)
-        visibility = tuple(text for text, _ in fields.strings("default_visibility"))
+        visibility = self._visibility(fields, "default_visibility")
         tags = tuple(text for text, _ in fields.strings("default_tags"))
         for item in fields.items("targets"):
             with fields.collecting():
@@ -94,11 +99,15 @@ class PackageLoader:
         for attribute in schema.values():
             if attribute.required and attribute.name not in attributes:
                 message = f"{Label(self._name, name)}: missing value for mandatory attribute '{attribute.name}'"
-                self._errors.append(UserError("B202", f"{message} in '{rule}' rule", at=name_node.at))
+                hint = f"write `{attribute.name}: ...`: {attribute.doc}"
+                self._errors.append(UserError("B202", f"{message} in '{rule}' rule", at=name_node.at, hint=hint))
+        if rule == CONFIG_SETTING:
+            with Fields(node, "", [key.text for key, _ in node.items], self._errors).collecting():
+                setting_condition(attributes.get("values"), self._workspace.parameters)
         self._match_globs(found)
         own = Fields(node, "", [key.text for key, _ in node.items], self._errors)
         own_tags = tuple(text for text, _ in own.strings("tags"))
-        own_visibility = tuple(text for text, _ in own.strings("visibility"))
+        own_visibility = self._visibility(own, "visibility")
         for row in self._rows(node):
             label = Label(self._name, self._expanded(name, row, name_node.at))
             target = Target(
@@ -112,6 +121,18 @@ class PackageLoader:
                 visibility=own_visibility or visibility,
             )
             self._add(target)
+
+    def _visibility(self, fields: Fields, key: str) -> tuple[str, ...]:
+        found = fields.strings(key)
+        for text, at in found:
+            place, _, name = text.partition(":")
+            known = place.startswith("//") and name in {"__pkg__", "__subpackages__"}
+            if not known and text not in _VISIBILITIES:
+                hint = did_you_mean(text, _VISIBILITIES) or (
+                    "write //visibility:public, //visibility:private, //package:__pkg__ or //package:__subpackages__"
+                )
+                self._errors.append(UserError("B223", f"'{text}' says nothing about visibility", at=at, hint=hint))
+        return tuple(text for text, _ in found)
 
     def _rule(self, node: Mapping) -> str:
         rule = node.get("rule")
@@ -146,14 +167,20 @@ class PackageLoader:
             if parameter is None:
                 raise unknown_parameter(key.text, self._workspace.parameters, key.at)
             if not isinstance(values, Sequence):
-                raise UserError("B204", f"'{key.text}' must be a list, not {described(values)}", at=values.at)
+                message = f"'{key.text}' must be a list, not {described(values)}"
+                raise UserError("B204", message, at=values.at, hint="put the values in brackets: [ ... ]")
             texts = []
             for value in values.items:
-                if fault := text_fault(value, parameter.kind):
+                is_bool = parameter.kind == BOOL and isinstance(value, Scalar) and value.kind == BOOLEAN
+                if not is_bool and (fault := text_fault(value, parameter.kind)):
                     raise fault
                 text = value.text if isinstance(value, Scalar) else ""
+                if parameter.kind == VERSION:
+                    parse_version(text, value.at)
                 if reason := parameter.fault(text):
-                    raise UserError("B207", f"'{key.text}': {reason}", at=value.at)
+                    raise UserError("B207", f"'{key.text}': {reason}", at=value.at, hint=parameter.hint(text))
+                if text in texts:
+                    raise UserError("B207", f"'{text}' stands twice", at=value.at, hint="remove one of the two")
                 texts.append(text)
             names.append(key.text)
             columns.append(texts)
@@ -163,7 +190,8 @@ class PackageLoader:
         for key, value in row:
             name = name.replace("{" + key + "}", value)
         if fault := name_fault(name) or ("{" in name and f"'{name}' names a parameter that its matrix lacks"):
-            raise UserError("B101", f"invalid target name: {fault}", at=at)
+            hint = "names hold letters, digits and `-_.+/`; `{parameter}` stands for the value of a matrix row"
+            raise UserError("B101", f"invalid target name: {fault}", at=at, hint=hint)
         return name
 
     def _add(self, target: Target) -> None:

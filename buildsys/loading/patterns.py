@@ -17,23 +17,31 @@ if TYPE_CHECKING:
 
 MANUAL = "manual"
 _RULES = frozenset({"all"})
+_FORMS = "patterns look like //package:name, //package:all, //package/... or :name"
 _EVERYTHING = frozenset({"*", "all-targets"})
 
 
-def expand(patterns: Sequence[str], loader: Loader, *, here: str = "", manual: bool = False) -> list[Label]:
+def expand(
+    patterns: Sequence[str],
+    loader: Loader,
+    *,
+    here: str = "",
+    manual: bool = False,
+    skipped: list[BuildError] | None = None,
+) -> list[Label]:
     """Return the labels that `patterns` name, in order, each once.
 
     `here` is the package that relative patterns are seen from; `manual` keeps targets tagged so (queries do).
-    Raises `BuildErrors` with what is wrong in any of the patterns.
+    Raises `BuildErrors` with what is wrong in any of the patterns; where `skipped` is given, it goes there instead.
     """
     found: dict[Label, None] = {}
-    errors: list[BuildError] = []
+    errors: list[BuildError] = [] if skipped is None else skipped
     for pattern in patterns:
         negative = pattern.startswith("-")
         try:
             labels = _expand_one(pattern.removeprefix("-"), loader, here, manual=manual or negative)
         except BuildError as error:
-            errors.append(error)
+            errors.append(_malformed(pattern, error) if error.code == "B101" else error)
             continue
         except BuildErrors as several:
             errors.extend(several.errors)
@@ -43,23 +51,32 @@ def expand(patterns: Sequence[str], loader: Loader, *, here: str = "", manual: b
                 found.pop(label, None)
             else:
                 found[label] = None
-    if errors:
+    if errors and skipped is None:
         raise BuildErrors(errors)
     return list(found)
 
 
+def _malformed(pattern: str, error: BuildError) -> UserError:
+    """Say what is wrong with a pattern in terms of what was typed."""
+    reason = error.message.partition(": ")[2] if error.message.startswith("invalid label") else error.message
+    hint = error.hint if error.hint and "label" not in error.hint else _FORMS
+    return UserError("B101", f"invalid target pattern '{pattern}': {reason}", hint=hint)
+
+
 def _expand_one(pattern: str, loader: Loader, here: str, *, manual: bool) -> list[Label]:
+    if not pattern:
+        raise UserError("B101", "it is empty")
     absolute = pattern.startswith("//")
     body = pattern.removeprefix("//")
     head, colon, name = body.partition(":")
     if not absolute:
         head = "/".join(part for part in (here, head) if part)
     if head == "..." or head.endswith("/..."):
-        return _below(head[:-3].rstrip("/"), name if colon else "all", loader, pattern, manual=manual)
+        return _below(head[:-3].rstrip("/"), name if colon else "all", loader, manual=manual)
     if not absolute and not colon:
-        return [_relative(body, here, loader, pattern)]
+        return [_relative(body, here, loader)]
     if fault := package_fault(head):
-        raise UserError("B101", f"invalid target pattern '{pattern}': {fault}")
+        raise UserError("B101", fault)
     if colon and name in _RULES | _EVERYTHING and loader.package(head).targets.get(name) is None:
         return _in_package(head, name, loader, manual=manual)
     label = Label(head, name) if colon else Label.parse(f"//{head}")
@@ -67,7 +84,7 @@ def _expand_one(pattern: str, loader: Loader, here: str, *, manual: bool) -> lis
     return [label]
 
 
-def _relative(body: str, here: str, loader: Loader, pattern: str) -> Label:
+def _relative(body: str, here: str, loader: Loader) -> Label:
     """Resolve `a/b` seen from a package: the package a/b's own target, else a target or file here."""
     whole = "/".join(part for part in (here, body) if part)
     if not package_fault(whole) and loader.is_package(whole):
@@ -78,8 +95,7 @@ def _relative(body: str, here: str, loader: Loader, pattern: str) -> Label:
     try:
         return _checked(Label(here, body), loader)
     except BuildError as error:
-        hint = "patterns look like //package:name, //package:all, //package/... or :name"
-        raise UserError(error.code, error.message, hint=error.hint or hint) from error
+        raise UserError(error.code, error.message, hint=error.hint or _FORMS) from error
 
 
 def _checked(label: Label, loader: Loader) -> Label:
@@ -87,10 +103,10 @@ def _checked(label: Label, loader: Loader) -> Label:
     return label
 
 
-def _below(folder: str, name: str, loader: Loader, pattern: str, *, manual: bool) -> list[Label]:
+def _below(folder: str, name: str, loader: Loader, *, manual: bool) -> list[Label]:
     if name not in _RULES | _EVERYTHING:
         hint = "after `...` only :all, :* and :all-targets have a meaning"
-        raise UserError("B101", f"invalid target pattern '{pattern}'", hint=hint)
+        raise UserError("B101", f"'{name}' cannot follow `...`", hint=hint)
     packages = loader.package_names(folder)
     if not packages:
         raise UserError("B212", f"no packages below '{folder}'", hint="`buildsys query //...` lists what there is")

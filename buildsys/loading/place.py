@@ -19,14 +19,14 @@ class Place(NamedTuple):
     here: str
 
 
-def locate(start: str, *, output_base: str = "", store: str = "") -> Place:
+def locate(start: str, *, command: str = "build", output_base: str = "", store: str = "") -> Place:
     """Find the workspace around `start`. Raises `UsageError` B002 when there is none."""
     root = find_root(start)
     if root is None:
         raise UsageError(
             "B002",
-            "this command is only supported from within a workspace (below a folder with a BUILD.yaml that has a"
-            " `workspace:` line)",
+            f"The '{command}' command is only supported from within a workspace (below a folder whose BUILD.yaml has a"
+            " `workspace:` line).",
             hint="change into a workspace, or begin one with a BUILD.yaml that holds `workspace: NAME`",
         )
     base = os.path.abspath(output_base) if output_base else os.path.join(root, OUTPUT_BASE)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from buildsys.errors import Location
     from buildsys.model.label import Label
     from buildsys.model.tree import Tree
 
@@ -107,6 +108,10 @@ class ActionIO(Protocol):
     def scratch(self) -> str: ...
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool: ...
     def pause(self, seconds: float) -> None: ...
+    def waking(self, waker: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `waker` called when the build is interrupted meanwhile: for operations that wait for others."""
+        ...
+
     def transferred(self, what: str, received: int, total: int | None) -> None: ...
     @property
     def fetching(self) -> Fetching: ...
@@ -177,6 +182,7 @@ class Action:
     owner: Label = field(metadata={"exempt": "who asked does not change the bytes"})
     config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
     progress: str = field(metadata={"exempt": "a message"})
+    at: Location | None = field(default=None, metadata={"exempt": "where it is declared, for messages"})
 
     def descriptor(self, values: list[Value]) -> str:
         """Return the canonical JSON of this action over the `values` of its inputs."""
@@ -196,6 +202,7 @@ def make_action(
     config: str,
     progress: str,
     tools: dict[str, str],
+    at: Location | None = None,
 ) -> Action:
     """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
     inputs: dict[Artifact, int] = {}
@@ -210,6 +217,7 @@ def make_action(
         owner=owner,
         config=config,
         progress=progress,
+        at=at,
     )
 
 

@@ -47,7 +47,7 @@ def parse_condition(text: str, parameters: Mapping[str, Parameter], *, at: Locat
                 hint=f"write {name}=VALUE",
             )
         if operator == "==" and (fault := parameter.fault(match[3])):
-            raise UserError("B207", f"'{name}': {fault}", at=at)
+            raise UserError("B207", f"'{name}': {fault}", at=at, hint=parameter.hint(match[3]))
         terms.setdefault(name, []).append(operator + match[3])
     return Condition(tuple((name, ",".join(parts)) for name, parts in terms.items()))
 

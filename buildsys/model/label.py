@@ -37,6 +37,8 @@ class Label(NamedTuple):
         else:
             found = cls(package, head)
         reason = package_fault(found.package) or name_fault(found.name)
+        if text.startswith("@"):
+            reason = "there are no external repositories here"
         if reason:
             raise _malformed(text, reason, at)
         return found

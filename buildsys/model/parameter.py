@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys.errors import did_you_mean
+
 if TYPE_CHECKING:
     from buildsys.errors import Location
 
@@ -37,6 +39,16 @@ class Parameter(NamedTuple):
         if "\n" in value:
             return "a value cannot span lines"
         return ""
+
+    def hint(self, value: str) -> str:
+        """Return what to write instead of a `value` that is at fault."""
+        if self.kind == CHOICE:
+            return did_you_mean(value, self.choices) or f"the values are {', '.join(self.choices)}"
+        if self.kind == BOOL:
+            return "write true or false"
+        if self.kind == URL:
+            return "write it like https://mirror.example/files"
+        return "write it on one line"
 
 
 class Condition(NamedTuple):

@@ -21,7 +21,6 @@ class Packages(Protocol):
 
     def package(self, name: str, at: Location | None = None) -> Package: ...
     def resolve(self, label: Label, at: Location | None = None) -> Target | None: ...
-    def broken(self, package: str) -> bool: ...
 
 
 class LoadedUniverse:
@@ -83,10 +82,10 @@ class LoadedUniverse:
     def _exists(self, label: Label, at: Location) -> bool:
         try:
             self._packages.resolve(label, at)
-        except (BuildError, BuildErrors) as error:
-            code = error.code if isinstance(error, BuildError) else ""
-            if code == "B212" or not self._packages.broken(label.package):
-                self._report(error)
+        except BuildErrors:
+            return False  # these are the errors of its package, which the loader tells itself
+        except BuildError as error:
+            self._report(error)
             return False
         return True
 

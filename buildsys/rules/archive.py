@@ -25,8 +25,8 @@ class Archive(Rule):
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One Extract action, a file out for each member."""
         if not self.members:
-            ctx.fail("B224", "no members are named", attribute="members")
-        outputs = [ctx.declare(name) for name in self.members]
+            ctx.fail("B224", "no members are named", attribute="members", hint="write `NAME: MEMBER` lines")
+        outputs = [ctx.declare(name, "members", name) for name in self.members]
         wanted = tuple(tuple(part.strip() for part in member.split(" | ")) for member in self.members.values())
         ctx.register(Extract(archive=self.src, members=wanted), outputs, f"Extract {self.src.path}")
         return (DefaultInfo(tuple(outputs)),)

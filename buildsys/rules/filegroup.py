@@ -25,14 +25,20 @@ class Filegroup(Rule):
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """Pass the files on, with their places."""
         mode = ctx.mode(self.mode)
+        at = ctx.at("prefix" if self.prefix else "srcs")
         entries = []
         for artifact in self.srcs:
             path = artifact.name
             if self.strip_prefix:
                 strip = self.strip_prefix.rstrip("/") + "/"
                 if not path.startswith(strip):
-                    ctx.fail("B224", f"'{path}' does not start with '{strip}'", attribute="strip_prefix")
+                    ctx.fail(
+                        "B224",
+                        f"'{path}' does not start with '{strip}'",
+                        attribute="strip_prefix",
+                        hint="strip a folder that all files are in, or split the filegroup",
+                    )
                 path = path.removeprefix(strip)
             path = f"{self.prefix.rstrip('/')}/{path}" if self.prefix else path
-            entries.append(LayerEntry(path, artifact, ctx.label, ctx.at("srcs"), mode))
+            entries.append(LayerEntry(path, artifact, ctx.label, at, mode))
         return DefaultInfo(self.srcs), LayerInfo(tuple(entries))

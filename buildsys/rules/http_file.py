@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from buildsys.actions.download import Download
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
-from buildsys.errors import BuildErrors, DependencyError
+from buildsys.errors import BuildErrors, DependencyError, UserError
 from buildsys.model.digest import is_digest
 from buildsys.sdk import Context, DefaultInfo, Operation, Provider, Rule, attr
 
 SOURCE = "source"
 SAMPLE = "sample"
+UNVERSIONED = "-"
+"""What stands in the lock file in place of a version."""
+
+_FORMS = "write it like https://host/path or file:///path, or relative to a `mirror`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,7 @@ class HttpFile(Rule):
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One Download (or stand-in) action, one file out."""
-        out = ctx.declare(self.downloaded_file_path or ctx.label.name)
+        out = ctx.declare(self.downloaded_file_path or ctx.label.name, "downloaded_file_path")
         name = self.pin or ctx.label.name
         if self.sample and ctx.has_param(SOURCE) and ctx.param(SOURCE) == SAMPLE:
             ctx.register(self._stand_in(name), [out], f"Sample {out.path}")
@@ -58,11 +63,11 @@ class HttpFile(Rule):
         return SampleFile(kind=self.sample, name=name, version=self.version, arch=self.arch)
 
     def _download(self, ctx: Context, name: str) -> Download:
-        errors: list[DependencyError] = []
-        digest = self.sha256 or ctx.pin(name, self.version, self.arch) or ""
+        errors: list[UserError] = []
+        digest = self.sha256 or ctx.pin(name, self.version or UNVERSIONED, self.arch) or ""
         what = " ".join(part for part in (name, self.version, self.arch) if part)
         if not digest:
-            line = f"file {name} {self.version or '-'} {self.arch} sha256:<64 hexadecimal digits> <source>"
+            line = f"file {name} {self.version or UNVERSIONED} {self.arch} sha256:<64 hexadecimal digits> <source>"
             errors.append(
                 DependencyError(
                     "B414",
@@ -72,8 +77,15 @@ class HttpFile(Rule):
                 )
             )
         elif not is_digest(digest):
-            errors.append(DependencyError("B414", f"{ctx.label}: '{digest}' is no SHA-256", at=ctx.at("sha256")))
-        base = ctx.param(self.mirror).rstrip("/") if self.mirror else ""
+            errors.append(
+                DependencyError(
+                    "B414",
+                    f"{ctx.label}: '{digest}' is no SHA-256",
+                    at=ctx.at("sha256"),
+                    hint="write 64 hexadecimal digits",
+                )
+            )
+        base = ctx.param(self.mirror, "mirror").rstrip("/") if self.mirror else ""
         if self.mirror and not base:
             errors.append(
                 DependencyError(
@@ -83,7 +95,29 @@ class HttpFile(Rule):
                     hint=f"give --param={self.mirror}=URL, or add to .buildsysrc: build --param={self.mirror}=URL",
                 )
             )
+        urls = tuple(url if "://" in url or not base else f"{base}/{url.lstrip('/')}" for url in self.urls)
+        if not urls:
+            errors.append(UserError("B224", f"{ctx.label}: no addresses", at=ctx.at("urls"), hint="write at least one"))
+        if base or not self.mirror:
+            errors += [
+                UserError("B224", f"{ctx.label}: {url!r} {fault}", at=ctx.at("urls", url), hint=_FORMS)
+                for url in urls
+                if (fault := _url_fault(url))
+            ]
         if errors:
             raise BuildErrors(errors)
-        urls = tuple(url if "://" in url else f"{base}/{url.lstrip('/')}" for url in self.urls)
-        return Download(sha256=digest, executable=self.executable, urls=urls, what=what)
+        return Download(sha256=digest, executable=self.executable, urls=urls, what=what, at=ctx.at("urls"))
+
+
+def _url_fault(url: str) -> str:
+    """Say why nothing can be fetched from an address, or return the empty string."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is no address: {error}"
+    if not url.isprintable():
+        return "has a control character"
+    if parts.scheme not in {"http", "https", "file"}:
+        return f"has the scheme '{parts.scheme}'" if parts.scheme else "is relative, and there is no `mirror`"
+    return "names no host" if parts.scheme != "file" and not parts.hostname else ""

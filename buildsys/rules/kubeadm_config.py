@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from buildsys.actions.write import Write
 from buildsys.adapters.versions import Version, parse_version
-from buildsys.errors import BuildErrors
+from buildsys.errors import BuildErrors, Location
 from buildsys.kubernetes.combinations import Combination, check
 from buildsys.kubernetes.kubeadm import KubeadmOptions, render
 from buildsys.sdk import Context, DefaultInfo, Provider, Rule, attr
@@ -41,9 +41,9 @@ class KubeadmConfig(Rule):
             kubernetes=kubernetes,
             cri=self.cri,
             arch=self.arch,
-            containerd=_version(self.containerd),
-            docker=_version(self.docker),
-            cri_dockerd=_version(self.cri_dockerd),
+            containerd=_version(self.containerd, ctx.at("containerd")),
+            docker=_version(self.docker, ctx.at("docker")),
+            cri_dockerd=_version(self.cri_dockerd, ctx.at("cri_dockerd")),
             api_version=self.api_version,
         )
         places = {name: ctx.at(name) for name in ("kubernetes", "cri", "containerd", "docker", "api_version")}
@@ -64,5 +64,5 @@ class KubeadmConfig(Rule):
         return (DefaultInfo((plain, template)),)
 
 
-def _version(text: str) -> Version | None:
-    return parse_version(text) if text else None
+def _version(text: str, at: Location) -> Version | None:
+    return parse_version(text, at) if text else None

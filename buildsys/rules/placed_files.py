@@ -29,8 +29,9 @@ class PlacedFiles(Rule):
                     "B220",
                     f"'{target.label}' must produce a single file to stand at '{path}', but has {len(target.files)}",
                     attribute="files",
+                    item=path,
                     hint="name a target with one file, or a source file",
                 )
-            entries.append(LayerEntry(path, target.files[0], ctx.label, ctx.at("files"), ctx.mode(self.mode)))
+            entries.append(LayerEntry(path, target.files[0], ctx.label, ctx.at("files", path), ctx.mode(self.mode)))
         artifacts = dict.fromkeys(entry.artifact for entry in entries if entry.artifact is not None)
         return DefaultInfo(tuple(artifacts)), LayerInfo(tuple(entries))

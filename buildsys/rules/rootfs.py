@@ -24,8 +24,10 @@ class Rootfs(Rule):
 
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One Merge action, one tree out."""
-        own = [LayerEntry(path, None, ctx.label, ctx.at("directories"), 0o755) for path in self.directories]
-        own += [LayerEntry(path, None, ctx.label, ctx.at("links"), None, link) for path, link in self.links.items()]
+        own = [LayerEntry(path, None, ctx.label, ctx.at("directories", path), 0o755) for path in self.directories]
+        own += [
+            LayerEntry(path, None, ctx.label, ctx.at("links", path), None, link) for path, link in self.links.items()
+        ]
         layers = [layer_of(target, ctx) for target in self.layers]
         merged = combine(ctx, [*layers, LayerInfo(tuple(own))], self.overrides)
         out = ctx.declare(ctx.label.name)

@@ -28,7 +28,7 @@ class TemplateRule(Rule):
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One template in, one Render action, one file out."""
         out = ctx.declare(self.out)
-        variables = {name: ctx.param(name) for name in self.params} | dict(self.vars)
+        variables = {name: ctx.param(name, "params", name) for name in self.params} | dict(self.vars)
         shown = ctx.shown(self.src)
         ctx.register(
             Render(template=self.src, variables=tuple(sorted(variables.items())), shown=shown),

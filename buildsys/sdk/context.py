@@ -21,12 +21,15 @@ class Context(Protocol):
     tables: Tables
     lockfile: str
 
-    def at(self, attribute: str = "") -> Location:
-        """Return the place of an attribute's value, or of the target."""
+    def at(self, attribute: str = "", item: str = "") -> Location:
+        """Return the place of an attribute's value (or of an item or key in it), or of the target."""
         ...
 
-    def param(self, name: str) -> str:
-        """Return the value of a parameter of the workspace. An unknown name is an error at the target."""
+    def param(self, name: str, attribute: str = "", item: str = "") -> str:
+        """Return the value of a parameter of the workspace.
+
+        An unknown name is an error at the target, or where `attribute` (and `item`) say that it is named.
+        """
         ...
 
     def has_param(self, name: str) -> bool:
@@ -45,8 +48,11 @@ class Context(Protocol):
         """Return the path of an artifact as messages show it: source files relative to the workspace."""
         ...
 
-    def declare(self, name: str) -> Artifact:
-        """Name an output; `name` is relative to the package and is where a layer places the file by default."""
+    def declare(self, name: str, attribute: str = "out", item: str = "") -> Artifact:
+        """Name an output; `name` is relative to the package and is where a layer places the file by default.
+
+        `attribute` (and `item`, a key or item in it) say where the name is written, for errors.
+        """
         ...
 
     def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
@@ -57,6 +63,6 @@ class Context(Protocol):
         """Return the file mode that `text` writes in octal; None for the empty text."""
         ...
 
-    def fail(self, code: str, message: str, *, attribute: str = "", hint: str = "") -> NoReturn:
-        """Report an error at an attribute (or the target)."""
+    def fail(self, code: str, message: str, *, attribute: str = "", item: str = "", hint: str = "") -> NoReturn:
+        """Report an error at an attribute (or an item or key in it), or at the target."""
         ...

@@ -74,12 +74,15 @@ def _same(one: LayerEntry, other: LayerEntry) -> bool:
 
 def _collision(ctx: Context, one: LayerEntry, other: LayerEntry) -> UserError:
     what = f"'{other.path}' is put there by both {one.origin} and {other.origin}"
+    hint = f'remove one of them, or let the later one win: overrides: ["{other.path}"]'
     if one.path != other.path:
-        what = f"'{one.path}', a file of {one.origin}, is also a folder, for '{other.path}' of {other.origin}"
+        hint = "remove one of them, or give one of them another place"
+        kind = "link" if one.link else "file"
+        what = f"'{one.path}', a {kind} of {one.origin}, is also a folder, for '{other.path}' of {other.origin}"
     return UserError(
         "B225",
         f"{ctx.label}: two layers collide: {what}",
         at=other.at,
-        hint=f'remove one of them, or let the later one win: overrides: ["{other.path}"]',
+        hint=hint,
         notes=(f"the other one is declared at {one.at}",),
     )

@@ -118,6 +118,8 @@ def schema(rule: type[Rule]) -> dict[str, Attribute]:
 
 def _attribute(declared: Any, hint: Any) -> Attribute:
     kind, choices = _kind(hint)
+    if "default" not in declared.metadata:
+        raise TypeError(f"'{declared.name}' is not declared with attr(...)")
     default = declared.metadata["default"]
     required = default is MISSING
     return Attribute(declared.name, kind, declared.metadata["doc"], required, None if required else default, choices)

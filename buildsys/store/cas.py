@@ -23,10 +23,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
-from buildsys.store.database import Database, store_fault
+from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from buildsys.store.database import Database
 
 PACK_LIMIT = 64 * 1024
 """Blobs below this many bytes share one file: making an inode costs more than writing them."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from buildsys.errors import EnvironmentFault, InternalError
+from buildsys.store.fault import disk_full, store_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +24,9 @@ BUSY_SECONDS = 120
 class Database:
     """One SQLite file in WAL mode, used by any thread, one statement at a time."""
 
-    def __init__(self, path: str, schema: str) -> None:
+    def __init__(self, path: str, schema: str, other: str = "--disk_cache=DIR") -> None:
         self.path = path
+        self._other = other
         self._schema = schema
         self._lock = threading.RLock()
         self._connection = self._open()
@@ -88,7 +90,7 @@ class Database:
         try:
             yield
         except OSError as error:
-            raise store_fault(error, self.path) from error
+            raise store_fault(error, self.path, self._other) from error
         except sqlite3.DatabaseError as error:
             if _is_damage(error):
                 self._connection.close()
@@ -101,10 +103,12 @@ class Database:
                 ) from error
             if not isinstance(error, sqlite3.OperationalError):
                 raise InternalError("B900", f"{self.path}: {type(error).__name__}: {error}") from error
+            if "full" in str(error):
+                raise disk_full(self.path, self._other) from error
             raise EnvironmentFault(
                 "B502",
-                f"the store's index {self.path} cannot be used: {error}",
-                hint="check that the folder is writable and the disk not full, or give another: --disk_cache=DIR",
+                f"{self.path} cannot be used: {error}",
+                hint=f"check that its folder is writable and the disk not full, or give another: {self._other}",
             ) from error
 
 
@@ -117,23 +121,3 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 def _text(data: bytes) -> str:
     """Decode text; what a flipped bit has made of it is for the reader's own checks to find."""
     return data.decode("utf-8", "replace")
-
-
-def store_fault(error: OSError, path: str) -> EnvironmentFault:
-    """Say what kept the store from reading or writing `path`: a full disk, a missing permission, or something else."""
-    import errno
-
-    where = error.filename or path
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return EnvironmentFault(
-            "B501",
-            f"no space left on the disk that holds {where}",
-            hint="free some space, or put the store elsewhere with --disk_cache=DIR; nothing half-written was kept",
-        )
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return EnvironmentFault(
-            "B502",
-            f"{where} is not writable: {error.strerror}",
-            hint="change its permissions, or put the store elsewhere with --disk_cache=DIR",
-        )
-    return EnvironmentFault("B504", f"{where}: {error.strerror}", hint="look at the disk and the folder's permissions")

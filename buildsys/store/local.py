@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
-from buildsys.store.database import Database, store_fault
+from buildsys.store.database import Database
+from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
     from buildsys.snapshot import Seen

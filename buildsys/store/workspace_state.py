@@ -77,7 +77,7 @@ class WorkspaceState:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._database = Database(path, _SCHEMA)
+        self._database = Database(path, _SCHEMA, "--output_base=DIR")
         self._files: dict[str, FileState] | None = None
         self._changed: dict[str, FileState] = {}
         self._last_keys: dict[str, tuple[str, str]] | None = None

@@ -9,12 +9,17 @@ ERROR: context/rootfs/BUILD.yaml:12:5: //rootfs:x: no such attribute 'scr' in 't
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
+from unicodedata import combining, east_asian_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildsys.errors import BuildError, Location
+
+LONGEST, SHOWN = 200, 60
+"""Characters of a line that are shown after the place, and before it when the line is longer."""
 
 RED, MAGENTA, GREEN, RESET = "\033[31m\033[1m", "\033[35m", "\033[32m", "\033[0m"
 
@@ -34,14 +39,32 @@ class Palette:
 def describe(error: BuildError, root: str, palette: Palette) -> str:
     """Return an error as lines of text; `root` is the folder that places are relative to."""
     place = f"{error.at}: " if error.at and error.at.line else ""
-    lines = [f"{palette.tag('ERROR')} {place}{error.message} [{error.code}]"]
+    first, *rest = error.message.split("\n")
+    lines = [f"{palette.tag('ERROR')} {place}{first} [{error.code}]", *rest]
     if error.at is not None:
         lines += _excerpt(error.at, root)
     for note in error.notes:
         lines += [f"  {line}" for line in note.splitlines()]
     if error.hint:
         lines.append(f"  hint: {error.hint}")
-    return "\n".join(lines) + "\n"
+    return printable("\n".join(lines), palette) + "\n"
+
+
+def printable(text: str, palette: Palette) -> str:
+    """Return text whose control characters (other than our colours and line ends) a terminal will not obey."""
+    if text.isprintable():
+        return text
+    colours = {RED, MAGENTA, GREEN, RESET} if palette.colour else set()
+    pieces = (
+        re.split("(" + "|".join(map(re.escape, sorted(colours, key=len, reverse=True))) + ")", text)
+        if colours
+        else [text]
+    )
+    return "".join(piece if piece in colours else _escaped(piece) for piece in pieces)
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def describe_all(errors: Iterable[BuildError], root: str, palette: Palette) -> str:
@@ -56,9 +79,21 @@ def _excerpt(at: Location, root: str) -> list[str]:
             text = next((line for number, line in enumerate(stream, 1) if number == at.line), "")
     except OSError:
         return []
-    text = text.rstrip("\r\n").replace("\t", " ")
+    text = "".join(c if c.isprintable() else " " for c in text.rstrip("\r\n"))
     if not text or at.column > len(text) + 1:
         return []
     margin = f"{at.line:>6}"
-    width = max(1, min(at.width, len(text) - at.column + 1))
-    return [f"{margin} | {text}", f"{' ' * len(margin)} | {' ' * (at.column - 1)}{'^' * width}"]
+    start = at.column - 1
+    marked = text[start : start + max(1, at.width)] or " "
+    if start > LONGEST:
+        text, start = "..." + text[start - SHOWN :], SHOWN + 3
+    before = _columns(text[:start])
+    text = text if len(text) <= start + LONGEST else text[: start + LONGEST] + "..."
+    return [f"{margin} | {text}", f"{' ' * len(margin)} | {' ' * before}{'^' * _columns(marked[:LONGEST])}"]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns a terminal needs for a text: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -140,3 +140,7 @@ class FakeIO:
     def scratch(self) -> str:
         assert self._folder, "give FakeIO a folder to use paths"
         return self._folder
+
+    @contextmanager
+    def waking(self, waker: Callable[[], None]) -> Iterator[None]:
+        yield

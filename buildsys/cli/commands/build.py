@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys import session, snapshot
-from buildsys.errors import BuildErrors, UsageError, UserError
+from buildsys.cli.terminal import Reported
+from buildsys.errors import BuildError, BuildErrors, UsageError, UserError
 from buildsys.model.provider import TestInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
+    from buildsys.cli.terminal import Terminal
     from buildsys.model.action import Artifact
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
@@ -156,28 +159,52 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         terminal.note(f"Invoke `buildsys help {command}` for full description of usage and options.")
         return None
     keep_going = request.options.flag("keep_going")
+    request.execution()  # what is wrong with the options is said before anything is loaded
     program = snapshot.program()
     place = request.place()
     session.prepare(place)
     opened = session.open_workspace(place)
-    labels = session.resolve(opened, wanted, keep_going=keep_going)
     config = session.configuration(opened, request.params())
-    analysed = session.analyse(opened, labels, config, keep_going=keep_going)
+    with _failing(terminal):
+        labels = session.resolve(opened, wanted, keep_going=keep_going)
+        analysed = session.analyse(opened, labels, config, keep_going=keep_going)
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
     for line in lines:
         terminal.message("INFO", line)
     if analysed.errors:
-        terminal.errors(analysed.errors)
+        _report_skipped(request, labels, analysed)
+    return _Prepared(opened, labels, config, analysed, lines, program)
+
+
+@contextmanager
+def _failing(terminal: Terminal) -> Iterator[None]:
+    """End the command, with its errors and Bazel's last line, when what stops the build as a whole is raised."""
+    try:
+        yield
+    except (BuildError, BuildErrors) as error:
+        problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
+        terminal.errors(problems.errors)
+        terminal.message("FAILED", "Build did NOT complete successfully")
+        raise Reported(problems.exit_code) from error
+
+
+def _report_skipped(request: Request, labels: list[Label], analysed: Analysed) -> None:
+    """Say what is wrong, and which targets are not built for it though the others are."""
+    terminal = request.terminal
+    terminal.errors(analysed.errors)
+    for label in labels:
+        if label not in analysed.targets:
+            terminal.message("WARNING", f"errors encountered while analyzing target '{label}': it will not be built")
+    if len(analysed.targets) < len(labels):
         terminal.message(
             "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
         )
-    return _Prepared(opened, labels, config, analysed, lines, program)
 
 
 def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
     """Build, or fetch, what was analysed, while no other command of this workspace does."""
     opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
-    with request.alone(opened.place):
+    with _failing(request.terminal), request.alone(opened.place):
         return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
 
 
@@ -213,7 +240,7 @@ def _failure(built: Built) -> int:
 def _failures(request: Request, built: Built) -> None:
     """Print what was wrong with actions; with --verbose_failures also all that they were made of."""
     terminal = request.terminal
-    terminal.errors(built.outcome.errors)
+    terminal.errors(BuildErrors(built.outcome.errors).errors)
     if not request.options.flag("verbose_failures"):
         return
     for action, key in built.outcome.keys.values():
@@ -267,6 +294,8 @@ def _report(request: Request, built: Built, began: float) -> None:
     critical = max((ran.seconds for ran in outcome.ran), default=0.0)
     terminal.message("INFO", f"Elapsed time: {elapsed}s, Critical Path: {critical:.2f}s")
     terminal.message("INFO", _processes(len(outcome.ran), outcome.hits))
+    if built.analysed.errors and not outcome.errors:
+        terminal.message("ERROR", "command succeeded, but not all targets were analyzed")
     if built.errors:
         terminal.message("FAILED", "Build did NOT complete successfully")
         return

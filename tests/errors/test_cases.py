@@ -1,0 +1,51 @@
+"""Every case of bad input in `cases/`: place, caret, reason, hint and exit code, as a golden (see `case.py`)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.errors.case import UPDATE, lay_out, normalised, read_case, write_expected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CASES = os.path.join(os.path.dirname(__file__), "cases")
+
+
+def _names() -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(folder, name), CASES).removesuffix(".case")
+        for folder, _, names in os.walk(CASES)
+        for name in names
+    )
+
+
+@pytest.mark.parametrize("name", _names())
+def test_bad_input_is_reported_with_place_reason_and_next_step(
+    name: str,
+    root: str,
+    http: str,
+    run: Callable[[list[str]], tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = read_case(os.path.join(CASES, f"{name}.case"))
+    words = {"@HTTP@": http, "@ROOT@": root}
+    lay_out(case, root, words)
+    printed = []
+    for command in case.commands:
+        if command[0] == "cd":
+            monkeypatch.chdir(os.path.join(root, command[1]))
+            continue
+        argv = [word.replace("@HTTP@", http).replace("@ROOT@", root) for word in command]
+        code, text = run(argv)
+        printed.append(f"exit {code}\n{normalised(text, words)}")
+    actual = "".join(printed)
+    if UPDATE:
+        write_expected(case, actual)
+    assert actual == case.expected or UPDATE
+    assert "exit 37" not in actual
+    assert "Traceback" not in actual
+    assert "buildsys clean" not in actual
