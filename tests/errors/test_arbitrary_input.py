@@ -18,7 +18,7 @@ from tests.errors.case import DEFAULT_WORKSPACE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LIMITS = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LIMITS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WORDS = st.sampled_from(
     [
