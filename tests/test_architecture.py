@@ -49,7 +49,7 @@ IO_MODULES = {
     "socket",
     "sqlite3",
     "tempfile",
-    "urllib",
+    "urllib.request",
     "threading",
     "time",
 }

@@ -14,7 +14,7 @@ from buildsys.archive import frames, tar
 from buildsys.archive.elf import printing_elf
 from buildsys.archive.stored import store_gzip
 from buildsys.errors import ActionFailed, Location
-from buildsys.model.action import ActionIO, Artifact, BaseOperation
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
 from buildsys.model.digest import digest_bytes
 from buildsys.model.platform import ELF_MACHINES
 from buildsys.model.tree import FILE, Entry, Tree
@@ -111,13 +111,15 @@ class SampleRegistry(BaseOperation):
 
     images: Artifact
     arch: str
+    shown: str = exempt("the path of the list as messages show it", default="")
 
     def execute(self, io: ActionIO) -> None:
         """Write the tree as output 0.
 
         Raises `ActionFailed` B707 for a line that is no reference or has no tag, B708 for an unknown architecture.
         """
-        found = [self._store(io, reference) for reference in _references(io, self.images)]
+        shown = self.shown or self.images.path
+        found = [self._store(io, reference) for reference in _references(io, self.images, shown)]
         io.write_tree(registry_tree(found, io.put_blob), 0)
 
     def _store(self, io: ActionIO, reference: Reference) -> StoredImage:
@@ -170,14 +172,14 @@ def _make(reference: Reference, arch: str) -> _Made:
     return _Made(config, layer)
 
 
-def _references(io: ActionIO, images: Artifact) -> Iterator[Reference]:
+def _references(io: ActionIO, images: Artifact, shown: str) -> Iterator[Reference]:
     """Yield the references of an image list, each once."""
     seen: set[Reference] = set()
     for number, line in enumerate(io.read(images).decode("utf-8", "replace").splitlines(), 1):
         text = line.partition("#")[0].strip()
         if not text:
             continue
-        reference = _parse(text, Location(images.path, number))
+        reference = _parse(text, Location(shown, number, 1, len(line)))
         if reference not in seen:
             seen.add(reference)
             yield reference

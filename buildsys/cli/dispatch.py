@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from typing import TYPE_CHECKING
 
 from buildsys import snapshot
 from buildsys.cli import options as options_module
 from buildsys.cli import rc
+from buildsys.cli.defect import internal
 from buildsys.cli.options import MAKING, QUERYING
 from buildsys.cli.request import Request
 from buildsys.cli.terminal import Reported, Terminal
@@ -19,8 +18,6 @@ from buildsys.errors import BuildError, BuildErrors, Interrupted, UsageError, di
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-INTERNAL = 37
 
 
 def dispatch(argv: list[str]) -> int:
@@ -54,11 +51,13 @@ def dispatch(argv: list[str]) -> int:
     except OSError as error:
         from buildsys.store.fault import store_fault
 
-        fault = store_fault(error, "a file")
+        trouble = store_fault(error, "a file")
+        terminal.errors([trouble])
+        return trouble.exit_code
+    except Exception as error:  # noqa: BLE001 - our own fault, whatever it is: say so and keep the traceback
+        fault = internal(error)
         terminal.errors([fault])
         return fault.exit_code
-    except Exception:  # noqa: BLE001 - our own fault, whatever it is: say so and keep the traceback
-        return _internal(terminal)
 
 
 def _request(argv: list[str], root: str | None) -> Request:
@@ -128,12 +127,3 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _leave(number: int, frame: object) -> None:
     os._exit(Interrupted.exit_code)
-
-
-def _internal(terminal: Terminal) -> int:
-    with tempfile.NamedTemporaryFile("w", prefix="buildsys-", suffix=".log", delete=False) as stream:
-        stream.write(f"command line: {sys.argv}\n")
-        traceback.print_exc(file=stream)
-    terminal.message("ERROR", f"buildsys has failed on its own account: {sys.exc_info()[1]!r} [B900]")
-    terminal.note(f"  hint: this is a defect; please report it, with {stream.name}")
-    return INTERNAL

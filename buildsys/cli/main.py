@@ -10,7 +10,12 @@ from buildsys import snapshot
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command line knows what to do about it
+        sys.stderr.write("ERROR: interrupted [B801]\n")
+        code = 8
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

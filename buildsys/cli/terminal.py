@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from buildsys.cli.defect import recorded
 from buildsys.model.events import NoEvents
 from buildsys.ui.diagnostics import Palette, describe_all
 from buildsys.ui.progress import Progress
@@ -60,7 +61,7 @@ class Terminal:
         """Print errors."""
         if self._progress is not None:
             self._progress.clear()
-        sys.stderr.write(describe_all(errors, self.root, self.palette))
+        sys.stderr.write(describe_all(recorded(errors), self.root, self.palette))
 
     def answer(self, text: str, end: str = "\n") -> None:
         """Print a line of an answer."""

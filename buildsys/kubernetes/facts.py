@@ -45,7 +45,8 @@ def fact(name: str, at: Location | None = None) -> Fact:
 def _needed(get: Get, parameter: str) -> str:
     value = get(parameter)
     if not value:
-        raise UserError("B608", f"this fact needs the parameter '{parameter}', which is not set")
+        hint = f"declare the parameter in the workspace file, or give --param={parameter}=VALUE"
+        raise UserError("B608", f"this fact needs the parameter '{parameter}', which is not set", hint=hint)
     return value
 
 

@@ -31,7 +31,11 @@ class ContainerImages(Rule):
         """One action, one tree out."""
         out = ctx.declare(ctx.label.name)
         if ctx.has_param(SOURCE) and ctx.param(SOURCE) == SAMPLE:
-            ctx.register(SampleRegistry(images=self.images, arch=self.arch), [out], f"Sample images {out.path}")
+            ctx.register(
+                SampleRegistry(images=self.images, arch=self.arch, shown=ctx.shown(self.images)),
+                [out],
+                f"Sample images {out.path}",
+            )
         else:
             ctx.register(Merge(directories=(("docker/registry", 0o755),)), [out], f"Merge {out.path}")
         placed = TreeEntry(self.path, out, ctx.label, ctx.at())

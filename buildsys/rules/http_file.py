@@ -66,7 +66,10 @@ class HttpFile(Rule):
         errors: list[UserError] = []
         digest = self.sha256 or ctx.pin(name, self.version or UNVERSIONED, self.arch) or ""
         what = " ".join(part for part in (name, self.version, self.arch) if part)
-        if not digest:
+        if not self.version and ctx.at("version") != ctx.at():
+            hint = "give the parameters in it a value, or do without this file"
+            errors.append(UserError("B224", f"{ctx.label}: its version is empty", at=ctx.at("version"), hint=hint))
+        elif not digest:
             line = f"file {name} {self.version or UNVERSIONED} {self.arch} sha256:<64 hexadecimal digits> <source>"
             errors.append(
                 DependencyError(

@@ -44,6 +44,8 @@ def operations() -> list[type[BaseOperation]]:
 def sample(hint: Any, seed: int, name: str) -> Any:
     """Return a value of an annotation; two seeds give two values."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if type(None) in arguments:
+        return sample(arguments[0], seed, name)
     if hint is bool:
         return bool(seed % 2)
     if hint is int:

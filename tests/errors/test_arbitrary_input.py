@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from buildsys import rules, session
 from buildsys.errors import BuildError, BuildErrors, InternalError
+from buildsys.loading.place import locate
 from buildsys.model.label import Label
 from tests.errors.case import DEFAULT_WORKSPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LIMITS = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LIMITS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WORDS = st.sampled_from(
     [

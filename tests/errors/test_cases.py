@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,13 @@ def test_bad_input_is_reported_with_place_reason_and_next_step(
     if UPDATE:
         write_expected(case, actual)
     assert actual == case.expected or UPDATE
+    assert not _without_hint(actual)
     assert "exit 37" not in actual
     assert "Traceback" not in actual
     assert "buildsys clean" not in actual
+
+
+def _without_hint(printed: str) -> list[str]:
+    """Return the errors that do not say what to do next."""
+    blocks = re.split(r"^(?=ERROR: |WARNING: |INFO: |FAILED: |Target |exit )", printed, flags=re.MULTILINE)
+    return [block for block in blocks if re.match(r"ERROR: .*\[B", block) and "\n  hint: " not in block]

@@ -58,7 +58,7 @@ def test_a_download_is_interrupted_while_the_server_is_silent(root: str, http: s
         began = time.monotonic()
         _, errors = running.communicate(timeout=process.PATIENCE)
     assert running.returncode == 8
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # a read would wait for 30 seconds
     assert errors.endswith(
         "ERROR: build interrupted [B801]\n"
         "  hint: run it again: what was finished is kept\n"
