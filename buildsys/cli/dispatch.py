@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERNAL = 37
+ALIASES = {"--help": ["help"], "-h": ["help"], "--version": ["version"]}
+"""What everybody tries first."""
 
 
 def dispatch(argv: list[str]) -> int:
@@ -58,6 +60,7 @@ def dispatch(argv: list[str]) -> int:
 
 def _request(argv: list[str]) -> Request:
     began = snapshot.now_ns()
+    argv = ALIASES.get(argv[0], argv[:1]) + argv[1:] if argv else argv
     split = _command_position(argv)
     startup = options_module.parse(argv[:split], "startup")
     name = argv[split] if split < len(argv) else "help"

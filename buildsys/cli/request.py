@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from buildsys.errors import UsageError
+from buildsys.snapshot import look
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -112,6 +113,7 @@ class Request:
         path = self.options.text("downloader_config")
         if not path:
             return rewriter.Rewriter()
+        self.rc_seen.append(look(os.path.abspath(path)))
         try:
             with open(path, encoding="utf-8") as stream:
                 text = stream.read()
@@ -122,7 +124,6 @@ class Request:
                 f"--downloader_config={path}: {reason}",
                 hint="name a file with lines such as `rewrite github.com/(.*) mirror.example/github/$1`",
             ) from error
-        self.rc_files.append(os.path.abspath(path))
         return rewriter.parse(text, path)
 
 
