@@ -13,6 +13,8 @@ from buildsys.store.workspace_state import RanAction
 OUTCOME = json.dumps({"hits": 1, "errors": 0})
 HEAD = ["The last build was: buildsys build //a:b", "1 action ran, 1 had a result already.", ""]
 
+DIFF = ["--- before", "+++ after", "@@ -1,2 +1,2 @@", " a", "-b", "+c"]
+
 
 class FakeContents:
     """Blobs in memory."""
@@ -59,15 +61,7 @@ def changed(before: dict[str, object], after: dict[str, object], contents: FakeC
         (
             {"params": {"images": ["a", "b"]}},
             {"params": {"images": ["a", "c"]}},
-            [
-                "  parameter images:",
-                "    --- before",
-                "    +++ after",
-                "    @@ -1,2 +1,2 @@",
-                "     a",
-                "    -b",
-                "    +c",
-            ],
+            ["  parameter images:", *(f"    {line}" for line in DIFF)],
         ),
         (
             {"params": {"text": "a\nb\n"}},
@@ -126,7 +120,7 @@ def test_a_descriptor_that_is_gone(key: str, which: str) -> None:
 
 def test_a_build_that_failed() -> None:
     outcome = json.dumps({"hits": 0, "errors": 2})
-    assert explained(("build //a:b", outcome, []), None, Lookup({}.get, FakeContents())) == [
+    assert explained(("build //a:b", outcome, []), None, Lookup(lambda _: None, FakeContents())) == [
         "The last build was: buildsys build //a:b",
         "0 actions ran, 0 had a result already.",
         "It failed; actions that failed have no result, and are not among these.",
