@@ -19,6 +19,9 @@ from buildsys.errors import BuildError, BuildErrors, Interrupted, UsageError, di
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ALIASES = {"--help": ["help"], "-h": ["help"], "--version": ["version"]}
+"""What everybody tries first."""
+
 
 def dispatch(argv: list[str]) -> int:
     """Run a command line; return the exit code. Nothing is raised but SystemExit."""
@@ -62,6 +65,7 @@ def dispatch(argv: list[str]) -> int:
 
 def _request(argv: list[str], root: str | None) -> Request:
     began = snapshot.now_ns()
+    argv = ALIASES.get(argv[0], argv[:1]) + argv[1:] if argv else argv
     split = _command_position(argv)
     startup = options_module.parse(argv[:split], "startup")
     name = argv[split] if split < len(argv) else "help"

@@ -83,9 +83,8 @@ class Executor:
         self._flushed = time.monotonic()
 
     def run(self, wanted: Mapping[Artifact, str], kept: Iterable[Artifact] = ()) -> Outcome:
-        """Make the artifacts `wanted`, each to stand at a path of the output folder, and put them there.
+        """Make the artifacts `wanted`, put each at its path of the output folder, and keep those `kept` in the store.
 
-        Those `kept` are made too, but stay in the store.
         Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once everything that ran has
         stopped and nothing half-written is left.
         """

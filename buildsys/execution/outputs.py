@@ -61,7 +61,8 @@ class Outputs:
             for folder, folders, files in os.walk(root)
             for name in (*folders, *files)
         }
-        return os.path.isdir(root) and len(there) == len(tree.entries) and all(self._is(path, e) for e in tree.entries)
+        entries = [Entry(".", DIRECTORY, ROOT_MODE), *tree.entries]
+        return len(there) == len(tree.entries) and all(self._is(path, entry) for entry in entries)
 
     def write(self, path: str, value: Value) -> None:
         """Make `path` hold a value: a file, or a tree with exactly its entries. Raises `BlobMissing`."""

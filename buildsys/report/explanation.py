@@ -53,11 +53,14 @@ def explained(
         return ["Nothing was built in this workspace yet."]
     request, outcome, ran = build
     chosen = [entry for entry in ran if owners is None or entry.owner in owners]
-    counts = f"{len(ran)} action{'' if len(ran) == 1 else 's'} ran, {json.loads(outcome)['hits']} had a result already."
-    lines = [f"The last build was: buildsys {request}", counts]
-    if not ran:
+    counts = json.loads(outcome)
+    said = f"{len(ran)} action{'' if len(ran) == 1 else 's'} ran, {counts['hits']} had a result already."
+    lines = [f"The last build was: buildsys {request}", said]
+    if counts["errors"]:
+        lines.append("It failed; actions that failed have no result, and are not among these.")
+    elif not ran:
         return [*lines, "Nothing ran: nothing that its outputs depend on had changed."]
-    if not chosen:
+    if ran and not chosen:
         return [*lines, "None of them is needed by the targets asked about."]
     shown: set[tuple[Digest, Digest]] = set()
     for entry in chosen:

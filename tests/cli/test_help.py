@@ -93,3 +93,9 @@ def test_help_on_nothing_known(small: SmallWorkspace) -> None:
         2,
         "ERROR: 'biuld' is neither a command nor a topic nor a rule [B040]\n  hint: did you mean 'build'?\n",
     )
+
+
+def test_what_everybody_tries_first(small: SmallWorkspace) -> None:
+    from buildsys.cli.main import run
+
+    assert [run(["--help"]), run(["-h"]), run(["--help", "build"]), run(["--version"])] == [0, 0, 0, 0]

@@ -290,3 +290,13 @@ def test_what_needs_something_missing_is_not_built(small: SmallWorkspace) -> Non
     )
     only = small.run("build", "-k", "//broken:x")
     assert (only.code, only.err.count("ERROR:"), "up-to-date" in only.err) == (1, 1, False)
+
+
+def test_a_downloader_config_is_read(small: SmallWorkspace) -> None:
+    small.write("rules.cfg", "# nothing\n")
+    assert small.run("build", "//app:motd", "--downloader_config=rules.cfg").code == 0
+    result = small.run("build", "//app:motd", "--downloader_config=gone.cfg")
+    assert (result.code, "ERROR: --downloader_config=gone.cfg: No such file or directory [B018]" in result.err) == (
+        2,
+        True,
+    )

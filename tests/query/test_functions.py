@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildsys.errors import Location, QueryError, UsageError
@@ -152,6 +152,7 @@ _GRAPHS = st.dictionaries(st.sampled_from("abcdfg"), st.sets(st.sampled_from("ab
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_GRAPHS)
 def test_all_paths_are_those_of_the_definition(edges: dict[str, list[str]]) -> None:
     every = evaluate(parse("allpaths(a, g)", SIGNATURES), FakeUniverse(edges), FUNCTIONS)
@@ -162,6 +163,7 @@ def test_all_paths_are_those_of_the_definition(edges: dict[str, list[str]]) -> N
     assert all(after in edges[before] for before, after in itertools.pairwise(path))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_GRAPHS, st.booleans())
 def test_dependents_come_before_dependencies(edges: dict[str, list[str]], total: bool) -> None:
     universe = FakeUniverse(edges)
@@ -172,6 +174,7 @@ def test_dependents_come_before_dependencies(edges: dict[str, list[str]], total:
     assert all(place[node] < place[dep] for node in inner for dep in inner[node])
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_GRAPHS)
 def test_ranks(edges: dict[str, list[str]]) -> None:
     universe = FakeUniverse(edges)

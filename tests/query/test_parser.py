@@ -3,7 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildsys.errors import UsageError
@@ -115,11 +115,13 @@ def _bracketed(expression: object) -> str:
             return str(expression)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_EXPRESSIONS)
 def test_what_is_bracketed_is_read_back(expression: object) -> None:
     assert parse(_bracketed(expression), SIGNATURES) == expression
 
 
+@settings(deadline=None)
 @given(st.text("ab(),+-^= '\"$set let in deps", max_size=30))
 def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     with suppress(UsageError):

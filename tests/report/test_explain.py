@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from buildsys.report.explain import Change, compare
@@ -85,6 +85,7 @@ _DESCRIPTORS = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     _DESCRIPTORS, _DESCRIPTORS, st.lists(st.sampled_from("xy"), max_size=3), st.lists(st.sampled_from("xy"), max_size=3)
 )
