@@ -184,10 +184,11 @@ def _recognise(token: str, known: dict[str, Option], command: str) -> tuple[Opti
         return known[negated], "false"
     spellings = [*known, *(f"no{o.name}" for o in known.values() if o.kind == BOOL)]
     suggestion = did_you_mean(name, spellings).replace("'", "'--", 1)
-    elsewhere = next((o for o in OPTIONS if o.name in {name, negated}), None)
-    if elsewhere is not None:
-        place = "before the command" if elsewhere.commands == STARTUP else f"with {', '.join(elsewhere.commands)}"
-        suggestion = f"--{elsewhere.name} goes {place}"
+    elsewhere = [o for o in OPTIONS if o.name in {name, negated}]
+    if elsewhere:
+        commands = dict.fromkeys(command for o in elsewhere for command in o.commands)
+        place = "before the command" if elsewhere[0].commands == STARTUP else f"with {', '.join(commands)}"
+        suggestion = f"--{elsewhere[0].name} goes {place}"
     hint = suggestion or f"`buildsys help {command}` lists the options"
     raise UsageError("B010", f"--{name} :: Unrecognized option: --{name}", hint=hint)
 

@@ -79,7 +79,7 @@ def test_clean_takes_no_targets(small: SmallWorkspace) -> None:
         2,
         (
             "ERROR: clean takes no targets, but was given '//app:docker' [B038]\n"
-            "  hint: outputs need no cleaning to be rebuilt; `buildsys clean` removes those of all targets\n"
+            "  hint: outputs need no cleaning to be rebuilt; leave the targets out to remove those of all\n"
         ),
     )
 
@@ -105,4 +105,4 @@ def test_outside_of_a_workspace(small: SmallWorkspace, command: str, monkeypatch
     monkeypatch.chdir("/")
     result = small.run(command, *(["//x"] if command in {"build", "query"} else []))
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith("ERROR: this command is only supported from within a workspace")
+    assert result.err.startswith(f"ERROR: The '{command}' command is only supported from within a workspace")

@@ -280,6 +280,7 @@ def test_what_needs_something_missing_is_not_built(small: SmallWorkspace) -> Non
             "     2 |   - {rule: filegroup, name: x, srcs: [//gone:y, //docker:daemon.json]}\n"
             "       |                                       ^^^^^^^^\n"
             "  hint: add a BUILD.yaml to a folder to make it a package\n"
+            "WARNING: errors encountered while analyzing target '//broken:x': it will not be built\n"
             "INFO: Analysis succeeded for only 1 of 2 top-level targets\n"
             "Target //broken:ok up-to-date:\n"
             "  src/docker/daemon.json\n"

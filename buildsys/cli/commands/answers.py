@@ -62,7 +62,7 @@ def clean(request: Request) -> int:
         raise UsageError(
             "B038",
             f"clean takes no targets, but was given '{request.patterns[0]}'",
-            hint="outputs need no cleaning to be rebuilt; `buildsys clean` removes those of all targets",
+            hint="outputs need no cleaning to be rebuilt; leave the targets out to remove those of all",
         )
     place = request.place()
     with request.alone(place):
