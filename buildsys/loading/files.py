@@ -39,7 +39,10 @@ class FileReader:
             raise EnvironmentFault("B504", f"cannot read {path}: {error.strerror}") from error
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
-        """Return the names of the files and of the sub-folders in `folder`; links count as what they point to."""
+        """Return the names of the files and of the sub-folders in `folder`; links count as what they point to.
+
+        A link back to a folder that it is in would have no end: it counts as neither.
+        """
         known = self._folders.get(folder)
         if known is not None:
             return known
@@ -49,7 +52,10 @@ class FileReader:
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 for entry in entries:
-                    (folders if entry.is_dir() else files).append(entry.name)
+                    if not _is_folder(entry):
+                        files.append(entry.name)
+                    elif not (entry.is_symlink() and self._leads_back(folder, entry.path)):
+                        folders.append(entry.name)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -57,6 +63,17 @@ class FileReader:
         result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
         self._folders[folder] = result
         return result
+
+    def _leads_back(self, folder: str, link: str) -> bool:
+        """Tell whether a link in `folder` points to one of the folders that it was reached through."""
+        target = os.path.realpath(link)
+        above = os.path.normpath(folder) if folder else "."
+        while True:
+            if os.path.realpath(os.path.join(self.root, above)) == target:
+                return True
+            if above == ".":
+                return False
+            above = os.path.dirname(above) or "."
 
     def _look(self, path: str) -> None:
         if path not in self.seen:
@@ -71,3 +88,10 @@ class FileReader:
         """Tell whether there is a folder at `path`."""
         folder, _, name = path.rpartition("/")
         return name in self.listing(folder)[1]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that cannot be followed, such as one to itself
