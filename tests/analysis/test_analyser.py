@@ -74,7 +74,8 @@ class TestInterpolation:
         assert (error.at.path, error.at.line) == ("context/p/BUILD.yaml", 2)
 
     def test_defaults_that_refer_to_each_other_are_an_error(self, tmp_path: Path) -> None:
-        text = 'workspace: w\npackages: context\nparameters: {a: {default: "{b}"}, b: {default: "{c}"}, c: {default: "{b}"}}'
+        circle = "{a: {default: '{b}'}, b: {default: '{c}'}, c: {default: '{b}'}}"
+        text = f"workspace: w\npackages: context\nparameters: {circle}\n"
         files = {**package(template("x", "vars: {v: '{a}'}")), "BUILD.yaml": text}
         (error,) = errors_of(lambda: analysed(tmp_path, files, "//p:x"))
         assert error.code == "B207"
