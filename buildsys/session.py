@@ -4,6 +4,11 @@
     resolve          patterns -> labels, and every package that they need                 (loading)
     analyse          labels x configuration -> configured targets and the action graph    (analysis)
     build            actions -> values, files in the output folder, journal               (execution)
+    preview          what a build would have to run, running nothing                      (execution)
+    query            a question about what is written                                     (query)
+    cquery, aquery   a question about what is configured, and about its actions           (query)
+    explain          why the last build ran what it ran                                   (report)
+    clean            forget what was made here                                            (execution)
 
 The null build never comes here: see `snapshot.py` and `cli/main.py`.
 """
@@ -11,48 +16,46 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.analysis.analyser import Analyser, Inputs
 from buildsys.analysis.configuration import Configuration, canonical
-from buildsys.analysis.placing import output_paths
+from buildsys.analysis.placing import all_paths, output_paths
 from buildsys.errors import BuildError, BuildErrors, InternalError, UsageError, UserError
 from buildsys.kubernetes import pins
 from buildsys.kubernetes.tables import Tables
 from buildsys.loading import patterns
 from buildsys.loading.files import FileReader
 from buildsys.loading.loader import Loader
-from buildsys.loading.workspace import find_root, load_workspace
+from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import FOLDER, OUTPUT_BASE, look_identity
+from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from buildsys.execution.executor import Options as ExecutionOptions
-    from buildsys.execution.executor import Outcome
+    from buildsys.execution.outcome import Options as ExecutionOptions
+    from buildsys.execution.outcome import Outcome
+    from buildsys.execution.outputs import Outputs
+    from buildsys.execution.sources import Sources
+    from buildsys.loading.place import Place
     from buildsys.model.action import Artifact
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.model.label import Label
     from buildsys.model.provider import ConfiguredTarget
     from buildsys.model.target import Workspace
+    from buildsys.query.actions import ShownAction
+    from buildsys.query.expression import Expression
+    from buildsys.query.functions import Nodes
+    from buildsys.query.universe import Universe
     from buildsys.sdk.rule import RuleSet
     from buildsys.snapshot import Seen
-
-OUTPUT_LINK = "buildsys-bin"
-
-
-class Place(NamedTuple):
-    """Where a workspace is and where its results go; `here` is the package that relative patterns are seen from."""
-
-    root: str
-    output_base: str
-    store: str
-    here: str
+    from buildsys.store.local import LocalStore
+    from buildsys.store.workspace_state import WorkspaceState
 
 
 @dataclass(slots=True)
@@ -92,6 +95,25 @@ class Analysed:
 
 
 @dataclass(slots=True)
+class Answered:
+    """The answer to a query: nodes of a universe, and what could not be looked at."""
+
+    expression: Expression
+    universe: Universe
+    nodes: Nodes
+    errors: list[BuildError]
+
+
+class Stored(NamedTuple):
+    """What a build works with on disk."""
+
+    store: LocalStore
+    state: WorkspaceState
+    sources: Sources
+    outputs: Outputs
+
+
+@dataclass(slots=True)
 class Built:
     """The result of a build: per target the paths made (relative to the workspace); what ran; what was wrong."""
 
@@ -108,21 +130,6 @@ class Built:
     def errors(self) -> list[BuildError]:
         """Everything that was wrong, of all phases."""
         return [*self.analysed.errors, *self.outcome.errors]
-
-
-def locate(start: str, *, output_base: str = "", store: str = "") -> Place:
-    """Find the workspace around `start`. Raises `UsageError` B002 when there is none."""
-    root = find_root(start)
-    if root is None:
-        raise UsageError(
-            "B002",
-            "this command is only supported from within a workspace (below a folder with a BUILD.yaml that has a"
-            " `workspace:` line)",
-            hint="change into a workspace, or begin one with a BUILD.yaml that holds `workspace: NAME`",
-        )
-    base = os.path.abspath(output_base) if output_base else os.path.join(root, OUTPUT_BASE)
-    folder = store or os.environ.get("BUILDSYS_CACHE", "") or os.path.join(root, "cache")
-    return Place(root, base, os.path.abspath(folder), os.path.relpath(os.path.abspath(start), root))
 
 
 def open_workspace(place: Place) -> Session:
@@ -166,9 +173,10 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
 
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
-    broken = session.loader.errors()
+    loader = session.loader
+    broken = loader.errors()
     session.read_lock()
-    inputs = Inputs(session.workspace, session.loader.packages, session.rules, session.tables, session.pin)
+    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.missing)
     analyser = Analyser(inputs)
     targets: dict[Label, ConfiguredTarget] = {}
     for label in labels:
@@ -183,31 +191,54 @@ def analyse(session: Session, labels: Sequence[Label], config: Configuration, *,
     return Analysed(targets, analyser, len(labels), errors)
 
 
-def build(
-    session: Session, analysed: Analysed, config: Configuration, options: ExecutionOptions, events: Events, request: str
-) -> Built:
-    """Run what has to run and put the outputs of the targets where users look for them."""
-    from buildsys.execution.executor import Executor
-    from buildsys.execution.journal import record
+@contextmanager
+def stored(session: Session) -> Iterator[Stored]:
+    """Open the store and what the workspace remembers, for as long as the context lasts."""
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
     from buildsys.store.local import open_store
     from buildsys.store.workspace_state import WorkspaceState
 
     place, workspace = session.place, session.workspace
-    paths = output_paths(analysed.targets.values(), config)
     store = open_store(place.store)
-    state = WorkspaceState(os.path.join(place.output_base, "state.sqlite"))
     try:
-        outputs = Outputs(place.output_base, store.blobs, state)
-        sources = Sources(os.path.join(place.root, workspace.packages), workspace.packages, store.blobs, state)
-        executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
-        outcome = executor.run({artifact: path for artifact, path in paths.items() if not artifact.is_source})
-        record(state, sources, request, outcome)
+        state = WorkspaceState(os.path.join(place.output_base, "state.sqlite"))
+        try:
+            sources = Sources(os.path.join(place.root, workspace.packages), workspace.packages, store.blobs, state)
+            yield Stored(store, state, sources, Outputs(place.output_base, store.blobs, state))
+        finally:
+            state.close()
     finally:
-        state.close()
         store.close()
-    shown = {label: _shown(target, paths, workspace) for label, target in analysed.targets.items()}
+
+
+def build(
+    session: Session,
+    analysed: Analysed,
+    config: Configuration,
+    options: ExecutionOptions,
+    events: Events,
+    request: str,
+    kept: Sequence[Artifact] = (),
+    *,
+    deliver: bool = True,
+) -> Built:
+    """Run what has to run and put the outputs of the targets where users look for them.
+
+    The artifacts `kept` are made too, but stay in the store; without `deliver` they alone are made. Hold the lock of
+    the output base (`store.lock.exclusive`) around it.
+    """
+    from buildsys.execution.executor import Executor
+    from buildsys.execution.journal import record
+
+    place = session.place
+    paths = output_paths(analysed.targets.values(), config)
+    with stored(session) as (store, state, sources, outputs):
+        executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
+        wanted = {a: path for a, path in paths.items() if deliver and not a.is_source}
+        outcome = executor.run(wanted, kept)
+        record(state, sources, request, outcome)
+    shown = {label: _shown(target, paths, session.workspace) for label, target in analysed.targets.items()}
     failed = [
         label
         for label, target in analysed.targets.items()
@@ -216,6 +247,119 @@ def build(
     link = os.path.join(place.root, OUTPUT_LINK)
     identities = [*store.identity(), look_identity(state.path), look_identity(link)]
     return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *identities])
+
+
+def preview(session: Session, analysed: Analysed, config: Configuration) -> str:
+    """Return what a build would have to do first, running nothing; the empty string when everything is up to date."""
+    from buildsys.execution.preview import first_to_do
+
+    paths = output_paths(analysed.targets.values(), config)
+    wanted = {artifact: path for artifact, path in paths.items() if not artifact.is_source}
+    with stored(session) as (store, _, sources, outputs):
+        return first_to_do(analysed.analyser.graph, wanted, store, sources, outputs)
+
+
+def fetch(
+    session: Session, analysed: Analysed, config: Configuration, options: ExecutionOptions, events: Events, request: str
+) -> Built:
+    """Run the downloads that the targets need, and what these need themselves; their files stay in the store."""
+    from buildsys.execution.executor import NETWORK
+
+    graph = analysed.analyser.graph
+    needed = graph.closure(artifact for target in analysed.targets.values() for artifact in target.files)
+    downloads = [action for action in needed if getattr(action.operation, "POOL", "") == NETWORK]
+    kept = [output for action in downloads for output in action.outputs]
+    return build(session, analysed, config, options, events, request, kept, deliver=False)
+
+
+def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:
+    """Answer a question about targets as they are written, manual ones too. Raises `UsageError` for its syntax."""
+    from buildsys.query.evaluation import evaluate
+    from buildsys.query.functions import FUNCTIONS
+    from buildsys.query.loaded import LoadedUniverse
+    from buildsys.query.parser import parse
+
+    expression = parse(text, {name: function.signature for name, function in FUNCTIONS.items()})
+    universe = LoadedUniverse(
+        session.loader,
+        lambda pattern: patterns.expand([pattern], session.loader, here=session.place.here, manual=True),
+        session.rules.schema,
+        keep_going=keep_going,
+    )
+    nodes = evaluate(expression, universe, FUNCTIONS)
+    errors = [*session.loader.errors(), *universe.errors]
+    if errors and not keep_going:
+        raise BuildErrors(errors)
+    return Answered(expression, universe, nodes, errors)
+
+
+def cquery(
+    session: Session, expression: Expression, config: Configuration, *, keep_going: bool = False
+) -> tuple[Answered, Analysed]:
+    """Answer a question about configured targets: those that its patterns name, and all that these depend on."""
+    from buildsys.query.configured import CONFIGURED_FUNCTIONS, ConfiguredUniverse
+    from buildsys.query.evaluation import evaluate
+    from buildsys.query.expression import words
+
+    named = {word: resolve(session, [word], keep_going=keep_going) for word in dict.fromkeys(words(expression))}
+    labels = list(dict.fromkeys(label for found in named.values() for label in found))
+    analysed = analyse(session, labels, config, keep_going=keep_going)
+    top = {
+        word: [analysed.targets[label] for label in found if label in analysed.targets] for word, found in named.items()
+    }
+    universe = ConfiguredUniverse(analysed.analyser.targets, top, session.loader.packages, session.rules.schema)
+    nodes = evaluate(expression, universe, CONFIGURED_FUNCTIONS)
+    return Answered(expression, universe, nodes, analysed.errors), analysed
+
+
+def files(session: Session, targets: Sequence[ConfiguredTarget], config: Configuration) -> list[str]:
+    """Return the files of configured targets, relative to the workspace, as `build` prints them."""
+    shown = (_shown(target, output_paths([target], config), session.workspace) for target in targets)
+    return list(dict.fromkeys(path for paths in shown for path in paths))
+
+
+def aquery(
+    session: Session, analysed: Analysed, targets: Sequence[ConfiguredTarget], config: Configuration
+) -> list[ShownAction]:
+    """Return the actions of configured targets, with the keys that are known without running anything."""
+    from buildsys.execution.preview import foresee
+    from buildsys.query.actions import show
+
+    analyser = analysed.analyser
+    paths = all_paths(((target, analyser.actions_of(target)) for target in analyser.targets), config)
+    chosen = [(t, action) for t in targets for action in analyser.actions_of(t)]
+    needed = analyser.graph.closure(output for _, action in chosen for output in action.outputs)
+    with stored(session) as (store, _, sources, _):
+        keys = {id(seen.action): seen.key or "" for seen in foresee(needed, store.actions, sources, {})}
+    return [
+        show(
+            target, action, keys[id(action)], lambda a: sources.path(a) if a.is_source else f"{OUTPUT_LINK}/{paths[a]}"
+        )
+        for target, action in chosen
+    ]
+
+
+def explain(session: Session, wanted: Sequence[str]) -> list[str]:
+    """Say why the last build ran what it ran; with `wanted`, only of these targets and what they depend on."""
+    from buildsys.query.functions import closure
+    from buildsys.query.loaded import LoadedUniverse
+    from buildsys.query.universe import Node
+    from buildsys.report.explanation import Lookup, explained
+
+    owners: set[str] | None = None
+    if wanted:
+        labels = patterns.expand(wanted, session.loader, here=session.place.here, manual=True)
+        universe = LoadedUniverse(session.loader, lambda _: (), session.rules.schema, keep_going=True)
+        owners = {str(node.label) for node in closure(universe, (Node(label) for label in labels))}
+    with stored(session) as (store, state, _, _):
+        return explained(state.last_build(), owners, Lookup(store.actions.descriptor, store.blobs))
+
+
+def clean(place: Place, *, expunge: bool) -> list[str]:
+    """Remove the outputs of this workspace and, with `expunge`, what it remembers; return what was removed."""
+    from buildsys.execution.output_folder import remove
+
+    return remove(place.root, place.output_base, expunge=expunge)
 
 
 def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: Workspace) -> list[str]:
@@ -229,24 +373,12 @@ def _shown(target: ConfiguredTarget, paths: Mapping[Artifact, str], workspace: W
 
 
 def prepare(place: Place) -> None:
-    """Make the output folder, and let `buildsys-bin` in the workspace lead to it.
+    """Make the output folder and the store's, and let `buildsys-bin` in the workspace lead to the former.
 
     To be done before the workspace is looked at, so that making them does not count as a change of it.
     """
+    from buildsys.execution.output_folder import make
+
     with suppress(OSError):  # a store that cannot be made is reported when it is opened
         os.makedirs(place.store, exist_ok=True)
-    link, target = os.path.join(place.root, OUTPUT_LINK), os.path.join(place.output_base, "bin")
-    os.makedirs(target, exist_ok=True)
-    os.makedirs(os.path.join(place.output_base, FOLDER), exist_ok=True)
-    wanted = os.path.relpath(target, place.root) if target.startswith(place.root + os.sep) else target
-    try:
-        if os.readlink(link) == wanted:
-            return
-        os.unlink(link)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise UserError(
-            "B003", f"{OUTPUT_LINK} in the workspace is no link of buildsys", hint="move it out of the way"
-        ) from error
-    os.symlink(wanted, link)
+    make(place.root, place.output_base)

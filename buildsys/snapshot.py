@@ -16,6 +16,7 @@ import time
 FORMAT = 2
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
+OUTPUT_LINK = "buildsys-bin"
 ENVIRONMENT = ("BUILDSYS_CACHE", "BUILDSYSRC", "HOME", "NO_COLOR")
 
 FINE_NS = 50_000_000

@@ -119,7 +119,7 @@ def document_faults(source: str) -> list[str]:
 def model_faults(source: str) -> list[str]:
     """Find I/O in a module of values."""
     tree = ast.parse(source)
-    faults = [f"imports {name}" for name in imports(tree) if name.split(".")[0] in IO_MODULES]
+    faults = [f"imports {name}" for name in imports(tree) if {name, name.split(".")[0]} & IO_MODULES]
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     return faults + [
         f"line {c.lineno}: calls {ast.unparse(c.func)}" for c in calls if ast.unparse(c.func) in PURE_BUILTINS

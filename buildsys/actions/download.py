@@ -21,8 +21,9 @@ LONGEST_PAUSE = 30.0
 class Download(BaseOperation):
     """The file with digest `sha256`, from the first of `urls` that has it.
 
-    Fails with `NetworkFault` B411 (unreachable, server error), `DependencyError` B412 (404 and other refusals) or B413
-    (something else arrived). A file that is in the store, or under its name in a distribution folder, is not fetched.
+    Fails with `NetworkFault` B411 (unreachable, server error), `DependencyError` B412 (404 and other refusals), B413
+    (something else arrived) or B416 (the downloader configuration blocks every address). A file that is in the store,
+    or under its name in a distribution folder, is not fetched.
     """
 
     MNEMONIC: ClassVar[str] = "Download"
@@ -39,7 +40,10 @@ class Download(BaseOperation):
         if io.adopt(self.sha256, executable=self.executable) or self._from_distdir(io):
             return
         faults: list[BuildError] = []
-        for url in self.urls:
+        addresses = [address for url in self.urls for address in io.fetching.rewriter.amend(url)]
+        if not addresses:
+            raise self._blocked(io.fetching.rewriter.message)
+        for url in dict.fromkeys(addresses):
             try:
                 self._fetch(io, url)
             except (NetworkFault, DependencyError) as fault:
@@ -49,6 +53,14 @@ class Download(BaseOperation):
         gravest = next((fault for fault in faults if fault.code == "B413"), faults[-1])
         gravest.notes = (*gravest.notes, *(f.message for f in faults if f is not gravest))
         raise gravest
+
+    def _blocked(self, message: str) -> DependencyError:
+        return DependencyError(
+            "B416",
+            f"{self.what or self.sha256}: the downloader configuration blocks every address of it",
+            notes=(*(f"from    {url}" for url in self.urls), *((message,) if message else ())),
+            hint="rewrite or allow one of them in the file of --downloader_config, or give the file by --distdir=DIR",
+        )
 
     def _from_distdir(self, io: ActionIO) -> bool:
         """Take the file from a distribution folder, where it lies under the last part of its URL or its digest."""

@@ -20,9 +20,10 @@ from buildsys.model.parameter import BOOL, CHOICE
 from buildsys.model.provider import ConfiguredTarget, DefaultInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 
     from buildsys.kubernetes.tables import Tables
+    from buildsys.model.action import Action
     from buildsys.model.digest import Digest
     from buildsys.model.document import Node
     from buildsys.model.target import Package, Target, Workspace
@@ -40,6 +41,8 @@ class Inputs(NamedTuple):
     rules: RuleSet
     tables: Tables
     pins: Callable[[str, str, str], Digest | None]
+    missing: Collection[Label] = ()
+    """Labels that name nothing, as loading has said: what needs them cannot be analysed."""
 
 
 class Analyser:
@@ -52,6 +55,7 @@ class Analyser:
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
         """Every configured target, each after those it depends on."""
+        self._actions: dict[tuple[Label, str], list[Action]] = {}
 
     def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
         """Return the configured target, or None when it cannot be analysed; `errors` then says why."""
@@ -74,6 +78,10 @@ class Analyser:
                     answer = stop.value
         return answer
 
+    def actions_of(self, target: ConfiguredTarget) -> list[Action]:
+        """Return the actions that a configured target itself declares."""
+        return self._actions.get((target.label, target.config), [])
+
     def _recall(self, label: Label, configuration: Configuration) -> tuple[bool, ConfiguredTarget | None]:
         for reads, target in self._known.get(label, ()):
             if all(configuration.explicit(name) == value for name, value in reads.items()):
@@ -92,6 +100,8 @@ class Analyser:
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
         """Analyse one target; yields the dependencies it needs and is sent what became of them."""
         target = self._find(label)
+        if label in self._inputs.missing:
+            return None
         if target is None:
             source = Artifact(label.package, label.name)
             return self._remember(
@@ -178,7 +188,8 @@ class Analyser:
             raise BuildErrors(broken)
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
-        for action in context.actions(self._identity(reader.reads)):
+        actions = self._actions[label, config] = context.actions(self._identity(reader.reads))
+        for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
         made = ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer)

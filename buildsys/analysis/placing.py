@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from buildsys.errors import Location
-    from buildsys.model.action import Artifact
+    from buildsys.model.action import Action, Artifact
     from buildsys.model.provider import ConfiguredTarget
 
 Reads: TypeAlias = "Mapping[str, str | None]"
@@ -47,6 +47,18 @@ def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configurati
                     at=target.at,
                     hint="give one of the outputs another name, or build the targets one after the other",
                 )
+    return paths
+
+
+def all_paths(
+    actions: Iterable[tuple[ConfiguredTarget, Iterable[Action]]], configuration: Configuration
+) -> dict[Artifact, str]:
+    """Return the path of every output of the actions of targets, where it would stand if a target had it as a file."""
+    paths: dict[Artifact, str] = {}
+    for target, own in actions:
+        folder = _named_parameters(target.reads or {}, configuration, target.at)
+        for action in own:
+            paths.update({output: f"{folder}/{output.path}" if folder else output.path for output in action.outputs})
     return paths
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from buildsys import snapshot
 from buildsys.cli import options as options_module
 from buildsys.cli import rc
+from buildsys.cli.options import MAKING, QUERYING
 from buildsys.cli.request import Request
 from buildsys.cli.terminal import Terminal
 from buildsys.errors import BuildError, BuildErrors, EnvironmentFault, Interrupted, UsageError, did_you_mean
@@ -29,7 +30,9 @@ def dispatch(argv: list[str]) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
         request = _request(argv)
         terminal = request.terminal
-        return _command(request.command)(request)
+        code = command(request.command)(request)
+        sys.stdout.flush()
+        return code
     except BuildErrors as errors:
         terminal.errors(errors.errors)
         return errors.exit_code
@@ -57,10 +60,10 @@ def _request(argv: list[str]) -> Request:
     began = snapshot.now_ns()
     split = _command_position(argv)
     startup = options_module.parse(argv[:split], "startup")
-    command = argv[split] if split < len(argv) else "help"
-    if command not in rc.COMMANDS:
-        hint = did_you_mean(command, rc.COMMANDS) or "`buildsys help` lists the commands"
-        raise UsageError("B001", f"Command '{command}' not found. Try 'buildsys help'.", hint=hint)
+    name = argv[split] if split < len(argv) else "help"
+    if name not in rc.COMMANDS:
+        hint = did_you_mean(name, rc.COMMANDS) or "`buildsys help` lists the commands"
+        raise UsageError("B001", f"Command '{name}' not found. Try 'buildsys help'.", hint=hint)
     root = _root()
     files = rc.rc_files(root, startup.values, dict(os.environ))
     lines, seen = rc.read_rc(files, root)
@@ -68,13 +71,17 @@ def _request(argv: list[str]) -> Request:
     if startup_tokens:
         startup = options_module.parse([*startup_tokens, *argv[:split]], "startup")
     given = argv[split + 1 :]
-    tokens = rc.options_from_rc(lines, command, given)
-    parsed = options_module.parse(tokens, command)
-    terminal = Terminal(color=parsed.text("color"), show_progress=parsed.flag("show_progress"))
+    tokens = rc.options_from_rc(lines, name, given)
+    parsed = options_module.parse(tokens, name)
+    terminal = Terminal(
+        color=parsed.text("color"),
+        show_progress=parsed.flag("show_progress"),
+        subcommands=bool(parsed.values.get("subcommands")),
+    )
     if parsed.flag("announce_rc"):
         extra = " ".join(tokens[: len(tokens) - len(given)])
-        terminal.message("INFO", f"Options from rc files for '{command}': {extra or 'none'}")
-    return Request(argv, command, parsed, startup, terminal, seen, began)
+        terminal.message("INFO", f"Options from rc files for '{name}': {extra or 'none'}")
+    return Request(argv, name, parsed, startup, terminal, seen, began)
 
 
 def _command_position(argv: list[str]) -> int:
@@ -94,12 +101,17 @@ def _root() -> str | None:
     return find_root(os.getcwd())
 
 
-def _command(name: str) -> Callable[[Request], int]:
+def command(name: str) -> Callable[[Request], int]:
+    """Return the function of a command; its docstring says in one line what the command does."""
     from importlib import import_module
 
-    module = {"build": "build", "test": "build", "run": "build", "fetch": "build"}.get(name, "answers")
-    if name in {"query", "cquery", "aquery", "explain"}:
+    module = "answers"
+    if name in MAKING:
+        module = "build"
+    elif name in {*QUERYING, "explain"}:
         module = "querying"
+    elif name == "help":
+        module = "help"
     found: Callable[[Request], int] = getattr(import_module(f"buildsys.cli.commands.{module}"), name)
     return found
 

@@ -13,8 +13,12 @@ from buildsys.errors import UsageError, did_you_mean
 
 BOOL, TEXT, LIST, NUMBER = "bool", "text", "list", "number"
 
-BUILDING = ("build", "test", "run", "fetch", "cquery", "aquery", "explain", "info")
+MAKING = ("build", "test", "run", "fetch")
+BUILDING = (*MAKING, "cquery", "aquery", "explain", "info", "clean")
+"""The commands that inherit what rc files say for `build`."""
+CONFIGURING = (*MAKING, "cquery", "aquery")
 QUERYING = ("query", "cquery", "aquery")
+STORING = (*MAKING, "aquery", "explain", "info")
 ANY = ("*",)
 STARTUP = ("startup",)
 
@@ -32,6 +36,13 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
+QUERY_FORMS = (
+    *("label", "label_kind", "location", "package", "build", "graph", "minrank", "maxrank"),
+    "streamed_jsonproto",
+)
+CQUERY_FORMS = ("label", "label_kind", "files", "graph", "jsonproto")
+AQUERY_FORMS = ("text", "summary", "jsonproto")
+
 OPTIONS = (
     Option("output_base", TEXT, STARTUP, "", "where results of this workspace go (default: buildsys-out)", value="DIR"),
     Option(
@@ -41,29 +52,50 @@ OPTIONS = (
     Option("workspace_rc", BOOL, STARTUP, True, "read .buildsysrc of the workspace"),
     Option("home_rc", BOOL, STARTUP, True, "read ~/.buildsysrc"),
     Option("ignore_all_rc_files", BOOL, STARTUP, False, "read no rc file"),
+    Option("block_for_lock", BOOL, STARTUP, True, "wait for another command in this workspace; else exit 9"),
     Option("batch", BOOL, STARTUP, True, "accepted for Bazel's sake: there is no server"),
     Option("max_idle_secs", NUMBER, STARTUP, 0, "accepted for Bazel's sake: there is no server"),
     Option("config", LIST, ANY, (), "add the options that rc files define for this name", value="NAME"),
     Option("announce_rc", BOOL, ANY, False, "say which options come from rc files"),
     Option("color", TEXT, ANY, "auto", "colour messages", choices=("auto", "yes", "no")),
     Option("show_progress", BOOL, ANY, True, "show what is running, on a terminal"),
-    Option("disk_cache", TEXT, ANY, "", "the local store (default: $BUILDSYS_CACHE, else cache/)", value="DIR"),
-    Option("param", LIST, BUILDING, (), "set a parameter of the workspace", value="NAME=VALUE"),
-    Option("jobs", TEXT, BUILDING, "auto", "actions that run at a time: a number or auto", "j", "N"),
-    Option("keep_going", BOOL, (*BUILDING, "query"), False, "go on as far as possible after an error", "k"),
-    Option("distdir", LIST, BUILDING, (), "look for downloads in this folder first", value="DIR"),
-    Option("http_timeout_scaling", TEXT, BUILDING, "1.0", "factor on all timeouts of downloads", value="FACTOR"),
-    Option("http_connector_attempts", NUMBER, BUILDING, 5, "attempts for each address of a download"),
-    Option("http_max_parallel_downloads", NUMBER, BUILDING, 8, "downloads that run at a time"),
-    Option("build", BOOL, BUILDING, True, "--nobuild ends after the analysis"),
+    Option("disk_cache", TEXT, STORING, "", "the local store (default: $BUILDSYS_CACHE, else cache/)", value="DIR"),
+    Option("param", LIST, CONFIGURING, (), "set a parameter of the workspace", value="NAME=VALUE"),
+    Option("jobs", TEXT, MAKING, "auto", "actions that run at a time: a number or auto", "j", "N"),
+    Option("keep_going", BOOL, (*MAKING, *QUERYING), False, "go on as far as possible after an error", "k"),
+    Option("distdir", LIST, MAKING, (), "look for downloads in this folder first", value="DIR"),
+    Option(
+        "downloader_config",
+        TEXT,
+        MAKING,
+        "",
+        "rewrite the addresses of downloads, allow and block hosts, as this file says",
+        value="FILE",
+    ),
+    Option("http_timeout_scaling", TEXT, MAKING, "1.0", "factor on all timeouts of downloads", value="FACTOR"),
+    Option("http_connector_attempts", NUMBER, MAKING, 5, "attempts for each address of a download"),
+    Option("http_max_parallel_downloads", NUMBER, MAKING, 8, "downloads that run at a time"),
+    Option("build", BOOL, ("build",), True, "--nobuild ends after the analysis"),
     Option("check_up_to_date", BOOL, ("build",), False, "run nothing; fail when something would have to run"),
-    Option("show_result", NUMBER, BUILDING, 20, "list the outputs of at most so many targets"),
-    Option("verbose_failures", BOOL, BUILDING, False, "show the descriptor of an action that failed"),
-    Option("subcommands", BOOL, BUILDING, False, "say what each action does before it runs", "s"),
-    Option("output", TEXT, QUERYING, "", "the form of the answer; see help target-syntax", value="FORM"),
-    Option("order_output", TEXT, QUERYING, "auto", "the order of the answer", choices=("auto", "no", "deps", "full")),
+    Option("show_result", NUMBER, ("build", "test"), 20, "list the outputs of at most so many targets"),
+    Option("verbose_failures", BOOL, MAKING, False, "show the descriptor of an action that failed"),
+    Option("subcommands", BOOL, MAKING, False, "say what each action does before it runs", "s"),
+    Option("output", TEXT, ("query",), "label", "the form of the answer", value="FORM", choices=QUERY_FORMS),
+    Option("output", TEXT, ("cquery",), "label", "the form of the answer", value="FORM", choices=CQUERY_FORMS),
+    Option("output", TEXT, ("aquery",), "text", "the form of the answer", value="FORM", choices=AQUERY_FORMS),
+    Option(
+        "order_output",
+        TEXT,
+        ("query", "cquery"),
+        "auto",
+        "the order: by label, as found, or dependents first",
+        choices=("auto", "no", "deps", "full"),
+    ),
+    Option("implicit_deps", BOOL, QUERYING, True, "accepted for Bazel's sake: no dependency is implicit"),
+    Option("tool_deps", BOOL, QUERYING, True, "accepted for Bazel's sake: no dependency is a tool"),
     Option("line_terminator_null", BOOL, QUERYING, False, "end each line of the answer with NUL"),
-    Option("expunge", BOOL, ("clean",), False, "also forget what this workspace remembers of its files"),
+    Option("query_file", TEXT, QUERYING, "", "read the query from a file", value="FILE"),
+    Option("expunge", BOOL, ("clean",), False, "also remove what this workspace remembers of its builds"),
 )
 
 

@@ -56,7 +56,7 @@ def rc_files(root: str | None, startup: dict[str, object], environ: dict[str, st
 
 
 def read_rc(paths: list[str], root: str | None) -> tuple[list[Line], list[Seen]]:
-    """Return the lines of all rc files, and what `stat` said of each file before it was read or looked for."""
+    """Return the lines of all rc files, and what `stat` said of every file before it was read or missed."""
     lines: list[Line] = []
     seen: list[Seen] = []
     for path in paths:

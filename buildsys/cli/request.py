@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from buildsys.errors import UsageError
+from buildsys.snapshot import look
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
-    from buildsys.execution.executor import Options
-    from buildsys.session import Place, Session
+    from buildsys.execution.outcome import Options
+    from buildsys.loading.place import Place
+    from buildsys.model.rewriter import Rewriter
+    from buildsys.session import Session
     from buildsys.snapshot import Seen
 
 
@@ -25,8 +31,7 @@ class Request:
     options: Parsed
     startup: Parsed
     terminal: Terminal
-    rc_files: list[Seen] = field(default_factory=list)
-    """What `stat` said of each rc file before it was read."""
+    rc_seen: list[Seen] = field(default_factory=list)
     began_ns: int = 0
 
     @property
@@ -34,11 +39,20 @@ class Request:
         """The target patterns; those behind `--` may exclude."""
         return [*self.options.words, *self.options.after]
 
+    @property
+    def text(self) -> str:
+        """The command line as it could be typed again; bytes that are no text are replaced."""
+        return shlex.join(self.argv).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
     def place(self) -> Place:
         """Find the workspace."""
-        from buildsys.session import locate
+        from buildsys.loading.place import locate
 
-        place = locate(os.getcwd(), output_base=self.startup.text("output_base"), store=self.options.text("disk_cache"))
+        place = locate(
+            os.getcwd(),
+            output_base=self.startup.text("output_base"),
+            store=str(self.options.values.get("disk_cache", "")),
+        )
         self.terminal.root = place.root
         return place
 
@@ -47,6 +61,16 @@ class Request:
         from buildsys.session import open_workspace
 
         return open_workspace(self.place())
+
+    def alone(self, place: Place) -> AbstractContextManager[None]:
+        """Keep other commands from writing to the output base of this workspace, as long as the context lasts."""
+        from buildsys.store.lock import exclusive
+
+        def waiting() -> None:
+            self.terminal.note("Another command is running in this workspace. Waiting for it to complete...")
+
+        lock = os.path.join(place.output_base, "lock")
+        return exclusive(lock, wait=self.startup.flag("block_for_lock"), waiting=waiting)
 
     def params(self) -> dict[str, str]:
         """Return the parameters given with --param."""
@@ -62,7 +86,7 @@ class Request:
 
     def execution(self) -> Options:
         """Return how actions are to run."""
-        from buildsys.execution.executor import Options
+        from buildsys.execution.outcome import Options
         from buildsys.model.action import Fetching
 
         options = self.options
@@ -74,6 +98,7 @@ class Request:
             distdirs=tuple(os.path.abspath(folder) for folder in options.list("distdir")),
             attempts=max(1, options.number("http_connector_attempts")),
             timeout_scale=scale,
+            rewriter=self._rewriter(),
         )
         return Options(
             jobs=_jobs(options.text("jobs")),
@@ -81,6 +106,26 @@ class Request:
             keep_going=options.flag("keep_going"),
             fetching=fetching,
         )
+
+    def _rewriter(self) -> Rewriter:
+        """Read the file of --downloader_config; a snapshot then depends on it as on an rc file."""
+        from buildsys.model import rewriter
+
+        path = self.options.text("downloader_config")
+        if not path:
+            return rewriter.Rewriter()
+        self.rc_seen.append(look(os.path.abspath(path)))
+        try:
+            with open(path, encoding="utf-8") as stream:
+                text = stream.read()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise UsageError(
+                "B018",
+                f"--downloader_config={path}: {reason}",
+                hint="name a file with lines such as `rewrite github.com/(.*) mirror.example/github/$1`",
+            ) from error
+        return rewriter.parse(text, path)
 
 
 def _jobs(text: str) -> int:

@@ -12,16 +12,17 @@ from buildsys.ui.diagnostics import Palette, describe_all
 from buildsys.ui.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from buildsys.errors import BuildError
+    from buildsys.model.action import Action
     from buildsys.model.events import Events
 
 
 class Terminal:
     """Messages on stderr, answers on stdout."""
 
-    def __init__(self, *, color: str, show_progress: bool) -> None:
+    def __init__(self, *, color: str, show_progress: bool, subcommands: bool = False) -> None:
         wanted = color == "yes" or (color == "auto" and sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
         self.palette = Palette(colour=wanted)
         self.root = ""
@@ -29,10 +30,13 @@ class Terminal:
             Progress(sys.stderr, shutil.get_terminal_size().columns) if show_progress and sys.stderr.isatty() else None
         )
 
+        self._subcommands = subcommands
+
     @property
     def events(self) -> Events:
         """The reporter of a running build."""
-        return self._progress or NoEvents()
+        inner = self._progress or NoEvents()
+        return _Subcommands(inner, self.note) if self._subcommands else inner
 
     def message(self, word: str, text: str) -> None:
         """Print a message with a tag: INFO, WARNING, ERROR or FAILED."""
@@ -53,3 +57,20 @@ class Terminal:
     def answer(self, text: str, end: str = "\n") -> None:
         """Print a line of an answer."""
         sys.stdout.write(text + end)
+
+
+class _Subcommands:
+    """Says what each action does before it runs (`--subcommands`), and passes everything on."""
+
+    def __init__(self, inner: Events, note: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._note = note
+        self.finished = inner.finished
+        self.transferred = inner.transferred
+
+    def started(self, action: Action) -> None:
+        """An action begins to run."""
+        config = f", configuration: {action.config}" if action.config else ""
+        self._note(f"SUBCOMMAND: # {action.owner} [action '{action.progress}'{config}]")
+        self._note(f"{{{action.static}")
+        self._inner.started(action)

@@ -15,14 +15,14 @@ import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
 from buildsys.execution.action_io import BuildIO
 from buildsys.execution.blame import as_build_error
 from buildsys.execution.makers import Makers
-from buildsys.model.action import Action, ActionResult, Artifact, Fetching, Value, action_key
+from buildsys.execution.outcome import Options, Outcome, Ran
+from buildsys.model.action import Action, ActionResult, Artifact, action_key
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
@@ -43,36 +43,8 @@ LOSSES = 3
 
 NETWORK = "network"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to run: worker counts, and whether to go on after a failure."""
-
-    jobs: int
-    downloads: int = 8
-    keep_going: bool = False
-    fetching: Fetching = Fetching()
-
-
-@dataclass(slots=True)
-class Ran:
-    """An action that ran: its key and how long it took."""
-
-    action: Action
-    key: Digest
-    seconds: float
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the actions: the values made, what ran, how many were answered from the cache, what failed."""
-
-    values: dict[Artifact, Value] = field(default_factory=dict)
-    keys: dict[int, tuple[Action, Digest]] = field(default_factory=dict)
-    ran: list[Ran] = field(default_factory=list)
-    hits: int = 0
-    errors: list[BuildError] = field(default_factory=list)
-    failed: set[Artifact] = field(default_factory=set)
+IN_STORE = ""
+"""In place of a path: the artifact is to be in the store, and nowhere else."""
 
 
 class Executor:
@@ -103,18 +75,21 @@ class Executor:
         self._dependents: dict[int, list[Action]] = {}
         self._running: dict[Digest, list[Action]] = {}
         self._forced: set[int] = set()
+        self._hit: set[int] = set()
         self._blocked: dict[int, list[Action]] = {}
         self._lost: Counter[Digest] = Counter()
         self._direct: dict[Artifact, str] = {}
         self._makers = Makers(store.blobs, self._outcome.values)
         self._flushed = time.monotonic()
 
-    def run(self, wanted: Mapping[Artifact, str]) -> Outcome:
+    def run(self, wanted: Mapping[Artifact, str], kept: Iterable[Artifact] = ()) -> Outcome:
         """Make the artifacts `wanted`, each to stand at a path of the output folder, and put them there.
 
+        Those `kept` are made too, but stay in the store.
         Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once everything that ran has
         stopped and nothing half-written is left.
         """
+        wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
         order = self._graph.closure(wanted)
         self._plan(order, wanted)
         with (
@@ -150,7 +125,8 @@ class Executor:
                 self._ready.append(action)
         for artifact, path in wanted.items():
             producer_ = self._graph.producer(artifact)
-            if producer_ is not None and not producer_.operation.STORED and artifact not in consumed:
+            stored = producer_ is None or producer_.operation.STORED or path == IN_STORE
+            if not stored and artifact not in consumed:
                 self._direct[artifact] = path
 
     def _loop(self) -> None:
@@ -187,6 +163,7 @@ class Executor:
             result = self._store.actions.get(key)
             if result is not None:
                 self._outcome.hits += 1
+                self._hit.add(id(action))
                 self._finish(action, result)
                 return
         self._start(action, key, descriptor)
@@ -304,6 +281,9 @@ class Executor:
         else:
             self._store.actions.put(key, result, descriptor)
             self._outcome.ran.append(Ran(action, key, seconds))
+            if id(action) in self._hit:
+                self._outcome.hits -= 1
+                self._hit.discard(id(action))
             for finished in together:
                 self._finish(finished, result)
 
@@ -358,7 +338,8 @@ class Executor:
                 self._place(artifact, path, self._graph.producer(artifact))
 
     def _place(self, artifact: Artifact, path: str, producer: Action | None) -> None:
-        if self._outputs.is_current(path, self._outcome.values[artifact]):
+        value = self._outcome.values[artifact]
+        if path != IN_STORE and self._outputs.is_current(path, value):
             self._outputs.accept(path)
             return
         if artifact in self._direct and producer is not None:
@@ -370,7 +351,10 @@ class Executor:
                 self._outputs.accept(path)
                 return
             try:
-                self._outputs.write(path, value)
+                if path != IN_STORE:
+                    self._outputs.write(path, value)
+                elif not self._store.blobs.contains(value.digest):
+                    raise BlobMissing(value.digest)
                 return
             except BlobMissing as lost:
                 self._heal(artifact, lost.digest)

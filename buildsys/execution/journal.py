@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildsys.store.workspace_state import RanAction
 
 if TYPE_CHECKING:
-    from buildsys.execution.executor import Outcome
+    from buildsys.execution.outcome import Outcome
     from buildsys.execution.sources import Sources
     from buildsys.model.action import Action, Artifact
     from buildsys.store.workspace_state import WorkspaceState

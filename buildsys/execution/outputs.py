@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
 
+ROOT_MODE = 0o755
+"""The mode of a tree's own folder, which the tree does not state."""
+
 
 class Outputs:
     """Files below one folder; `written` collects every path that belongs to the outputs asked for."""
@@ -43,6 +46,19 @@ class Outputs:
     def is_current(self, path: str, value: Value) -> bool:
         """Tell whether the file at `path` (relative) is the one that was written for `value`."""
         return not value.tree and self._holds(path, value.digest, 0o755 if value.executable else 0o644)
+
+    def holds(self, path: str, value: Value) -> bool:
+        """Tell whether `write` would leave everything as it is. Raises `BlobMissing` for a tree that is lost."""
+        if not value.tree:
+            return self.is_current(path, value)
+        tree = Tree.from_bytes(self._blobs.read(value.digest))
+        root = os.path.join(self.folder, path)
+        there = {
+            os.path.relpath(os.path.join(folder, name), root)
+            for folder, folders, files in os.walk(root)
+            for name in (*folders, *files)
+        }
+        return os.path.isdir(root) and len(there) == len(tree.entries) and all(self._is(path, e) for e in tree.entries)
 
     def write(self, path: str, value: Value) -> None:
         """Make `path` hold a value: a file, or a tree with exactly its entries. Raises `BlobMissing`."""
@@ -104,7 +120,7 @@ class Outputs:
             for entry in reversed(tree.entries):
                 if entry.kind == DIRECTORY:
                     self._close_folder(os.path.join(root, entry.path), entry.mode)
-            self.written.append(root)
+            self._close_folder(root, ROOT_MODE)
         except OSError as error:
             raise store_fault(error, root) from error
 
@@ -117,6 +133,20 @@ class Outputs:
         elif not (os.path.islink(target) and os.readlink(target) == entry.target):
             _remove(target)
             os.symlink(entry.target, target)
+
+    def _is(self, root: str, entry: Entry) -> bool:
+        """Tell whether an entry of a tree stands below `root` as it should."""
+        path = f"{root}/{entry.path}"
+        target = os.path.join(self.folder, path)
+        if entry.kind == FILE:
+            return self._holds(path, entry.digest, entry.mode)
+        try:
+            found = os.lstat(target)
+        except OSError:
+            return False
+        if entry.kind == SYMLINK:
+            return stat.S_ISLNK(found.st_mode) and os.readlink(target) == entry.target
+        return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == entry.mode
 
     def _close_folder(self, folder: str, mode: int) -> None:
         """Give a folder its mode, now that nothing more is written into it."""

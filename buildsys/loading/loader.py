@@ -30,6 +30,8 @@ class Loader:
         self._errors: dict[str, list[BuildError]] = {}
         self._dangling: list[BuildError] = []
         self._ignored: tuple[str, ...] | None = None
+        self.missing: set[Label] = set()
+        """Labels that `load_closure` found to name nothing."""
 
     @property
     def packages(self) -> dict[str, Package]:
@@ -97,9 +99,11 @@ class Loader:
             try:
                 target = self.resolve(label, at)
             except BuildError as error:
+                self.missing.add(label)
                 if not self._errors.get(label.package) or error.code == "B212":
                     self._dangling.append(error)
             except BuildErrors as several:
+                self.missing.add(label)
                 self._dangling.extend(several.errors)
             else:
                 if target is not None:

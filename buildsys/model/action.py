@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from buildsys.model.digest import Digest, digest_bytes
+from buildsys.model.rewriter import Rewriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +69,7 @@ class Writer(Protocol):
 
 
 class Fetching(NamedTuple):
-    """How this machine fetches: folders to look into first, attempts for each address, a factor on all timeouts.
+    """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace.
 
     None of it can change the bytes, which are pinned.
     """
@@ -77,6 +78,7 @@ class Fetching(NamedTuple):
     attempts: int = 5
     timeout_scale: float = 1.0
     backoff_seconds: float = 0.5
+    rewriter: Rewriter = Rewriter()
 
 
 class ActionIO(Protocol):

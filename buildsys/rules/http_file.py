@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from buildsys.actions.download import Download
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
-from buildsys.errors import BuildErrors, UserError
+from buildsys.errors import BuildErrors, DependencyError
 from buildsys.model.digest import is_digest
 from buildsys.sdk import Context, DefaultInfo, Operation, Provider, Rule, attr
 
@@ -58,13 +58,13 @@ class HttpFile(Rule):
         return SampleFile(kind=self.sample, name=name, version=self.version, arch=self.arch)
 
     def _download(self, ctx: Context, name: str) -> Download:
-        errors: list[UserError] = []
+        errors: list[DependencyError] = []
         digest = self.sha256 or ctx.pin(name, self.version, self.arch) or ""
         what = " ".join(part for part in (name, self.version, self.arch) if part)
         if not digest:
             line = f"file {name} {self.version or '-'} {self.arch} sha256:<64 hexadecimal digits> <source>"
             errors.append(
-                UserError(
+                DependencyError(
                     "B414",
                     f"{ctx.label}: {what} is not pinned",
                     at=ctx.at("urls"),
@@ -72,11 +72,11 @@ class HttpFile(Rule):
                 )
             )
         elif not is_digest(digest):
-            errors.append(UserError("B414", f"{ctx.label}: '{digest}' is no SHA-256", at=ctx.at("sha256")))
+            errors.append(DependencyError("B414", f"{ctx.label}: '{digest}' is no SHA-256", at=ctx.at("sha256")))
         base = ctx.param(self.mirror).rstrip("/") if self.mirror else ""
         if self.mirror and not base:
             errors.append(
-                UserError(
+                DependencyError(
                     "B415",
                     f"{ctx.label}: the parameter '{self.mirror}', where {what} comes from, is not set",
                     at=ctx.at("mirror"),

@@ -8,7 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from buildsys.execution.executor import Executor, Options, Outcome
+from buildsys.execution.executor import Executor
+from buildsys.execution.outcome import Options, Outcome
 from buildsys.execution.outputs import Outputs
 from buildsys.execution.sources import Sources
 from buildsys.model.action import Action, ActionIO, Artifact, BaseOperation, make_action

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys import session
 from buildsys.errors import UsageError
+from buildsys.loading.place import locate
 from buildsys.loading.workspace import find_root
 from tests.loading.workspaces import ROOT, errors_of, opened, write
 
@@ -30,7 +30,7 @@ def test_the_nearest_one_counts(tmp_path: Path) -> None:
 def test_outside_of_any_there_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "BUILD.yaml").write_text("# workspace: not one\ntargets: []\n")
     with pytest.raises(UsageError) as caught:
-        session.locate(str(tmp_path))
+        locate(str(tmp_path))
     assert (caught.value.code, caught.value.exit_code) == ("B002", 2)
     assert caught.value.hint
 

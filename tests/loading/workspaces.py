@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildsys import session
 from buildsys.errors import BuildError, BuildErrors
+from buildsys.loading.place import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +41,7 @@ def write(root: Path, files: Mapping[str, str]) -> Path:
 def opened(root: Path, files: Mapping[str, str] | None = None, here: str = "") -> Session:
     """Write a workspace and open it from a folder."""
     write(root, files or {})
-    return session.open_workspace(session.locate(str(root / here)))
+    return session.open_workspace(locate(str(root / here)))
 
 
 def resolved(root: Path, files: Mapping[str, str], *patterns: str, here: str = "", manual: bool = False) -> list[str]:

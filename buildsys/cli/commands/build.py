@@ -1,37 +1,169 @@
-"""build, fetch: make targets."""
+"""build, fetch, test, run: make targets."""
 
 from __future__ import annotations
 
+import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys import session, snapshot
-from buildsys.errors import BuildErrors, UsageError
+from buildsys.errors import BuildErrors, UsageError, UserError
+from buildsys.model.provider import TestInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
+    from buildsys.model.action import Artifact
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
+    from buildsys.snapshot import Seen
 
 BUILD_FAILURE = 1
+TESTS_FAILED = 3
+NO_TESTS_FOUND = 4
+RUN_FAILURE = 6
+PASSED, FAILED, NO_STATUS = "PASSED", "FAILED", "NO STATUS"
+KILLED = 128
+"""Added to the number of the signal that killed a child, as shells do."""
 
 
 def build(request: Request) -> int:
     """Make what target patterns name."""
     began = time.perf_counter()
-    if not request.patterns:
-        request.terminal.message("WARNING", "Usage: buildsys build <options> <targets>.")
-        request.terminal.note("Invoke `buildsys help build` for full description of usage and options.")
+    prepared = _prepared(request)
+    if prepared is None:
         return 0
+    if not request.options.flag("build"):
+        return _ended_early(request, prepared, began)
+    if request.options.flag("check_up_to_date"):
+        return _checked(request, prepared, began)
+    built = _built(request, prepared)
+    _report(request, built, began)
+    if built.errors:
+        return _failure(built)
+    _remember(request, prepared.opened, built, prepared.lines, prepared.program)
+    return 0
+
+
+def fetch(request: Request) -> int:
+    """Download what target patterns need, and make nothing else."""
+    prepared = _prepared(request)
+    if prepared is None:
+        return 0
+    built = _made(request, prepared, session.fetch)
+    _failures(request, built)
+    if built.errors:
+        return _failure(built)
+    outcome = built.outcome
+    counts = f"{_count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
+    request.terminal.message("INFO", f"All external files are here: {counts}.")
+    return 0
+
+
+def test(request: Request) -> int:
+    """Make what target patterns name, and say of the tests among it whether they passed."""
+    began = time.perf_counter()
+    prepared = _prepared(request)
+    if prepared is None:
+        return 0
+    tests = {
+        label: info.passed
+        for label, target in prepared.analysed.targets.items()
+        if (info := target.get(TestInfo)) is not None
+    }
+    built = _built(request, prepared, list(tests.values()))
+    _report(request, built, began)
+    if not tests and not built.errors:
+        request.terminal.message("ERROR", "No test targets were found, yet testing was requested")
+        return NO_TESTS_FOUND
+    states = _test_states(built, tests)
+    for label, state in states.items():
+        request.terminal.note(f"{label}  {state}")
+    if built.errors and not built.analysed.errors and all(states.get(label) == FAILED for label in built.failed):
+        return TESTS_FAILED if FAILED in states.values() else _failure(built)
+    return _failure(built) if built.errors else 0
+
+
+def _test_states(built: Built, tests: Mapping[Label, Artifact]) -> dict[Label, str]:
+    """Say of each test whether it passed, failed, or could not be run."""
+    outcome = built.outcome
+    examined = {output for action, _ in outcome.keys.values() for output in action.outputs}
+    states: dict[Label, str] = {}
+    for label, passed in tests.items():
+        if passed in outcome.values and passed not in outcome.failed:
+            states[label] = PASSED
+        else:
+            states[label] = FAILED if passed in examined else NO_STATUS
+    return states
+
+
+def run(request: Request) -> int:
+    """Make one target and run its one executable file, with the words behind the target."""
+    import subprocess
+
+    words = request.patterns
+    if not words:
+        raise UsageError("B039", "Must specify a target to run", hint="buildsys run //package:name -- ARGUMENT...")
+    began = time.perf_counter()
+    prepared = _prepared(request, words[:1])
+    if prepared is None:
+        return 0
+    labels = list(prepared.analysed.targets)
+    if len(labels) != 1:
+        raise UsageError(
+            "B039", f"Only a single target can be run. Found {len(labels)} targets", hint="name one: //package:name"
+        )
+    built = _built(request, prepared)
+    _report(request, built, began)
+    if built.errors:
+        return _failure(built)
+    files = prepared.analysed.targets[labels[0]].files
+    values = built.outcome.values
+    if len(files) != 1 or files[0].is_source or not values[files[0]].executable:
+        request.terminal.message("ERROR", f"Cannot run target {labels[0]}: Not executable")
+        return BUILD_FAILURE
+    root = prepared.opened.place.root
+    path = os.path.join(root, built.outputs[labels[0]][0])
+    request.terminal.message("INFO", f"Running command line: {built.outputs[labels[0]][0]}")
+    environment = {**os.environ, "BUILD_WORKSPACE_DIRECTORY": root, "BUILD_WORKING_DIRECTORY": os.getcwd()}
+    try:
+        code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
+    except OSError as error:
+        request.terminal.message("ERROR", f"Cannot run target {labels[0]}: {error.strerror}")
+        return RUN_FAILURE
+    return code if code >= 0 else KILLED - code
+
+
+class _Prepared(NamedTuple):
+    """A request up to the end of its analysis, the lines that said so, and the program's files as they were before."""
+
+    opened: Session
+    labels: list[Label]
+    config: Configuration
+    analysed: Analysed
+    lines: list[str]
+    program: list[Seen]
+
+
+def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared | None:
+    """Load and analyse what a request names; None (and a word about usage) when it names nothing."""
+    terminal, command = request.terminal, request.command
+    wanted = request.patterns if patterns is None else patterns
+    if not wanted:
+        terminal.message("WARNING", f"Usage: buildsys {command} <options> <targets>.")
+        terminal.note(f"Invoke `buildsys help {command}` for full description of usage and options.")
+        return None
     keep_going = request.options.flag("keep_going")
+    program = snapshot.program()
     place = request.place()
     session.prepare(place)
     opened = session.open_workspace(place)
-    labels = session.resolve(opened, request.patterns, keep_going=keep_going)
+    labels = session.resolve(opened, wanted, keep_going=keep_going)
     config = session.configuration(opened, request.params())
     analysed = session.analyse(opened, labels, config, keep_going=keep_going)
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
-    terminal = request.terminal
     for line in lines:
         terminal.message("INFO", line)
     if analysed.errors:
@@ -39,20 +171,58 @@ def build(request: Request) -> int:
         terminal.message(
             "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
         )
-    if not request.options.flag("build"):
-        return BUILD_FAILURE if analysed.errors else 0
-    built = session.build(opened, analysed, config, request.execution(), terminal.events, " ".join(request.argv))
-    terminal.errors(built.outcome.errors)
-    _report(request, built, began)
-    if built.errors:
-        return BuildErrors(built.errors).exit_code if not analysed.errors else BUILD_FAILURE
-    _remember(request, opened, built, lines)
+    return _Prepared(opened, labels, config, analysed, lines, program)
+
+
+def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
+    """Build, or fetch, what was analysed, while no other command of this workspace does."""
+    opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
+    with request.alone(opened.place):
+        return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
+
+
+def _built(request: Request, prepared: _Prepared, kept: Sequence[Artifact] = ()) -> Built:
+    """Build what was analysed, and print what was wrong; the artifacts `kept` are made too."""
+    built = _made(request, prepared, session.build, kept)
+    _failures(request, built)
+    return built
+
+
+def _ended_early(request: Request, prepared: _Prepared, began: float) -> int:
+    """End a build after its analysis (`--nobuild`)."""
+    request.terminal.message("INFO", f"Elapsed time: {time.perf_counter() - began:.3f}s")
+    if prepared.analysed.errors:
+        request.terminal.message("FAILED", "Build did NOT complete successfully")
+        return BUILD_FAILURE
+    request.terminal.message("INFO", "Build completed successfully, 0 total actions")
     return 0
 
 
-def fetch(request: Request) -> int:
-    """Download what target patterns need, and make nothing else."""
-    raise UsageError("B014", "fetch is not there yet", hint="`buildsys build` fetches what it needs")
+def _checked(request: Request, prepared: _Prepared, began: float) -> int:
+    """End a build before it runs anything, and say whether it would have (`--check_up_to_date`)."""
+    todo = session.preview(prepared.opened, prepared.analysed, prepared.config)
+    if todo:
+        raise UserError("B036", f"not up-to-date: {todo}", hint="build without --check_up_to_date")
+    return _ended_early(request, prepared, began)
+
+
+def _failure(built: Built) -> int:
+    return BuildErrors(built.errors).exit_code if not built.analysed.errors else BUILD_FAILURE
+
+
+def _failures(request: Request, built: Built) -> None:
+    """Print what was wrong with actions; with --verbose_failures also all that they were made of."""
+    terminal = request.terminal
+    terminal.errors(built.outcome.errors)
+    if not request.options.flag("verbose_failures"):
+        return
+    for action, key in built.outcome.keys.values():
+        if action.outputs[0] in built.outcome.failed:
+            terminal.note(f"Failed: {action.name}")
+            terminal.note(f"  key        sha256:{key}")
+            for artifact in action.inputs:
+                terminal.note(f"  input      {artifact.path} {built.outcome.values[artifact].token}")
+            terminal.note(f"  descriptor {{{action.static}")
 
 
 def _analysed_line(opened: Session, labels: list[Label], analysed: Analysed) -> str:
@@ -68,7 +238,7 @@ def _found_line(analysed: Analysed) -> str:
 def _result_lines(request: Request, built: Built) -> list[str]:
     """Return the lines that say where the outputs are, and which targets have none."""
     lines: list[str] = []
-    if len(built.outputs) > request.options.number("show_result"):
+    if len(built.outputs) > int(str(request.options.values.get("show_result", 1))):
         return lines
     for label, paths in built.outputs.items():
         if label in built.failed:
@@ -111,7 +281,7 @@ def _processes(ran: int, hits: int) -> str:
     return f"{ran + hits} process{'' if ran + hits == 1 else 'es'}" + (f": {', '.join(parts)}." if parts else ".")
 
 
-def _remember(request: Request, opened: Session, built: Built, lines: list[str]) -> None:
+def _remember(request: Request, opened: Session, built: Built, lines: list[str], program: list[Seen]) -> None:
     """Write the snapshot that will answer this request as long as nothing changes."""
     tag = request.terminal.palette.tag
     text = "".join(f"{tag('INFO')} {line}\n" for line in _unchanged(lines))
@@ -119,7 +289,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str])
     text += f"{tag('INFO')} Elapsed time: {{elapsed}}s, Critical Path: 0.00s\n{tag('INFO')} 0 processes.\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
     text += f"{tag('INFO')} Build completed successfully, 0 total actions\n"
-    inputs = [*opened.files.seen.values(), *built.seen, *request.rc_files, *snapshot.program()]
+    inputs = [*opened.files.seen.values(), *built.seen, *program, *request.rc_seen]
     snapshot.write(request.argv, opened.place.output_base, inputs, built.written, request.began_ns, text)
 
 

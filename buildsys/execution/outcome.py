@@ -1,0 +1,44 @@
+"""How actions are to run, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from buildsys.model.action import Fetching
+
+if TYPE_CHECKING:
+    from buildsys.errors import BuildError
+    from buildsys.model.action import Action, Artifact, Value
+    from buildsys.model.digest import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to run: worker counts, and whether to go on after a failure."""
+
+    jobs: int
+    downloads: int = 8
+    keep_going: bool = False
+    fetching: Fetching = Fetching()
+
+
+@dataclass(slots=True)
+class Ran:
+    """An action that ran: its key and how long it took."""
+
+    action: Action
+    key: Digest
+    seconds: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the actions: the values made, what ran, how many were answered from the cache, what failed."""
+
+    values: dict[Artifact, Value] = field(default_factory=dict)
+    keys: dict[int, tuple[Action, Digest]] = field(default_factory=dict)
+    ran: list[Ran] = field(default_factory=list)
+    hits: int = 0
+    errors: list[BuildError] = field(default_factory=list)
+    failed: set[Artifact] = field(default_factory=set)
