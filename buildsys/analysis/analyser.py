@@ -120,9 +120,12 @@ class Analyser:
         found: dict[Label, ConfiguredTarget] = {}
         for dependency in wanted:
             answer = yield (dependency, inner)
-            reader.reads.update(self._reads(dependency, inner))
             if answer is not None:
                 found[dependency] = answer
+            elif not self._recall(dependency, inner)[0]:
+                # a cycle, whose other members have not read all they will: what is said here holds for this case alone
+                reader.reads.update({name: inner.explicit(name) for name in inner.parameters})
+            reader.reads.update(self._reads(dependency, inner))
         try:
             self._check_visibility(target, found.values())
             if len(found) == len(wanted):
@@ -164,6 +167,9 @@ class Analyser:
         errors: list[BuildError] = []
         for name, attribute in inputs.rules.schema(target.rule).items():
             try:
+                if name not in nodes and attribute.required:
+                    message = f"{label}: no value for mandatory attribute '{name}' in this configuration"
+                    raise UserError("B202", message, at=target.at, hint="give each branch of the select a value")
                 if name not in nodes:
                     arguments[name] = values.default(attribute, reader, target.at)
                     continue
@@ -190,7 +196,8 @@ class Analyser:
         for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
-        return self._remember(ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer), outer)
+        made = ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer)
+        return self._remember(made._replace(origins=_origins(made, found.values())), outer)
 
     def _run_rule(
         self, target: Target, arguments: dict[str, Any], context: TargetContext, reader: Reader
@@ -263,6 +270,18 @@ class Analyser:
                 hint="remove one of these dependencies",
             )
         )
+
+
+def _origins(
+    target: ConfiguredTarget, dependencies: Iterable[ConfiguredTarget]
+) -> dict[Artifact, Mapping[str, str | None]]:
+    """Return what the makers of those files of a target read that are not its own."""
+    own = {artifact for artifact in target.files if not artifact.is_source}
+    found: dict[Artifact, Mapping[str, str | None]] = {}
+    for dependency in dependencies:
+        for artifact in own.intersection(dependency.files):
+            found[artifact] = (dependency.origins or {}).get(artifact, dependency.reads or {})
+    return found
 
 
 def _outer_reads(reader: Reader, target: Target) -> Reads:

@@ -3,22 +3,25 @@
     rootfs/containerd-amd64.tar.zst
     kubernetes=1.28.15/rootfs/containerd-amd64.tar.zst
 
-Only parameters that the target or its dependencies read are named: a target that does not depend on the Kubernetes
-version has one place for all versions.
+Only parameters that the maker of a file or its dependencies read are named: a target that does not depend on the
+Kubernetes version has one place for all versions, and a file stands where it does whoever asked for it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from buildsys.analysis.configuration import Configuration, Reader
 from buildsys.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from buildsys.errors import Location
     from buildsys.model.action import Action, Artifact
     from buildsys.model.provider import ConfiguredTarget
+
+Reads: TypeAlias = "Mapping[str, str | None]"
 
 
 def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configuration) -> dict[Artifact, str]:
@@ -27,14 +30,17 @@ def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configurati
     Raises `UserError` B228 when two different files would stand at one path.
     """
     paths: dict[Artifact, str] = {}
-    owners: dict[str, tuple[Artifact, ConfiguredTarget]] = {}
+    owners: dict[str, tuple[Artifact, ConfiguredTarget, Reads]] = {}
     for target in targets:
-        folder = named_parameters(target, configuration)
         for artifact in target.files:
-            path = f"{folder}/{artifact.path}" if folder and not artifact.is_source else artifact.path
-            paths.setdefault(artifact, path)
-            first, other = owners.setdefault(path, (artifact, target))
-            if first != artifact and not artifact.is_source:
+            if artifact.is_source:
+                paths[artifact] = artifact.path
+                continue
+            reads = (target.origins or {}).get(artifact, target.reads or {})
+            folder = _named_parameters(reads, configuration, target.at)
+            path = paths[artifact] = f"{folder}/{artifact.path}" if folder else artifact.path
+            first, other, first_reads = owners.setdefault(path, (artifact, target, reads))
+            if first != artifact and not _same(first, first_reads, artifact, reads, configuration):
                 raise UserError(
                     "B228",
                     f"'{target.label}' and '{other.label}' both have an output '{path}'",
@@ -50,22 +56,39 @@ def all_paths(
     """Return the path of every output of the actions of targets, where it would stand if a target had it as a file."""
     paths: dict[Artifact, str] = {}
     for target, own in actions:
-        folder = named_parameters(target, configuration)
+        folder = _named_parameters(target.reads or {}, configuration, target.at)
         for action in own:
             paths.update({output: f"{folder}/{output.path}" if folder else output.path for output in action.outputs})
     return paths
 
 
-def named_parameters(target: ConfiguredTarget, configuration: Configuration) -> str:
-    """Return the folder that names the parameters which set this target apart from the default, or the empty string."""
+def _same(one: Artifact, one_reads: Reads, other: Artifact, other_reads: Reads, configuration: Configuration) -> bool:
+    """Tell whether two outputs are one: asked for by default, and by a value that is the default."""
+    names = {*one_reads, *other_reads}
+    return one._replace(variant="") == other._replace(variant="") and _values(
+        names, one_reads, configuration
+    ) == _values(names, other_reads, configuration)
+
+
+def _values(names: Iterable[str], reads: Reads, configuration: Configuration) -> dict[str, str]:
+    reader = _reader(reads, configuration, None)
+    return {name: reader.param(name) for name in names}
+
+
+def _named_parameters(reads: Reads, configuration: Configuration, at: Location) -> str:
+    """Return the folder that names the values which set an output apart from the default, or the empty string."""
     named = []
-    for name, value in sorted((target.reads or {}).items()):
-        parameter = configuration.parameters[name]
-        if value is not None and parameter.names_output and value != _default(name, configuration, target):
+    for name, value in sorted(reads.items()):
+        if value is None or not configuration.parameters[name].names_output:
+            continue
+        others = {other: given for other, given in reads.items() if other != name}
+        if value != _reader(others, configuration, at).param(name):
             named.append(f"{name}={value.replace('/', '%2F')}")
     return ",".join(named)
 
 
-def _default(name: str, configuration: Configuration, target: ConfiguredTarget) -> str:
-    others = {other: value for other, value in configuration.all_explicit().items() if other != name}
-    return Reader(Configuration(configuration.parameters, configuration.tables, others), target.at).param(name)
+def _reader(reads: Reads, configuration: Configuration, at: Location | None) -> Reader:
+    """Return a reader of a configuration in which only what was read explicitly is explicit."""
+    explicit = {name: value for name, value in reads.items() if value is not None}
+    where = at or next(iter(configuration.parameters.values())).at
+    return Reader(Configuration(configuration.parameters, configuration.tables, explicit), where)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildsys.errors import BuildError, Location, UserError, did_you_mean
 from buildsys.loading.fields import Fields, boolean_fault, text_fault
 from buildsys.model.condition import is_condition
-from buildsys.model.document import INTEGER, SELECT, Mapping, Node, Scalar, Sequence, described, select_branches
+from buildsys.model.document import INTEGER, NULL, SELECT, Mapping, Node, Scalar, Sequence, described, select_branches
 from buildsys.model.label import Label
 from buildsys.sdk.conditions import condition
 from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LIST_KINDS, STRING_DICT, STRINGS, TARGET, TARGET_DICT
@@ -47,7 +47,8 @@ def examine(node: Node, attribute: Attribute, package: str, parameters: Names[st
     if branches is not None:
         _select(branches, package, parameters, found)
         for _, value in branches.items:
-            examine(value, attribute, package, parameters, found)
+            if not (isinstance(value, Scalar) and value.kind == NULL):  # an empty branch: the default holds
+                examine(value, attribute, package, parameters, found)
         return
     if isinstance(node, Mapping) and node.get(SELECT) is not None:
         found.errors.append(

@@ -40,7 +40,10 @@ class FileReader:
             raise EnvironmentFault("B504", message, hint="check the file's permissions") from error
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
-        """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to."""
+        """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to.
+
+        A link back to a folder that it is in would have no end, and one to nothing leads nowhere: both count as neither.
+        """
         known = self._folders.get(folder)
         if known is not None:
             return known
@@ -50,8 +53,9 @@ class FileReader:
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 for entry in entries:
-                    if entry.is_dir():
-                        folders.append(entry.name)
+                    if _is_folder(entry):
+                        if not (entry.is_symlink() and self._leads_back(folder, entry.path)):
+                            folders.append(entry.name)
                     elif entry.is_file():
                         files.append(entry.name)
                     else:
@@ -64,6 +68,17 @@ class FileReader:
         result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
         self._folders[folder] = result
         return result
+
+    def _leads_back(self, folder: str, link: str) -> bool:
+        """Tell whether a link in `folder` points to one of the folders that it was reached through."""
+        target = os.path.realpath(link)
+        above = os.path.normpath(folder) if folder else "."
+        while True:
+            if os.path.realpath(os.path.join(self.root, above)) == target:
+                return True
+            if above == ".":
+                return False
+            above = os.path.dirname(above) or "."
 
     def _look(self, path: str) -> None:
         if path not in self.seen:
@@ -98,3 +113,10 @@ def _encoding_fault(full: str, path: str) -> UserError:
         message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
         return UserError("B113", message, at=at, hint="save the file as UTF-8")
     return UserError("B113", "this is not UTF-8 text", at=Location(path, 1), hint="save the file as UTF-8")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that cannot be followed, such as one to itself

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from buildsys.loading.files import FileReader
 
+OWN_FOLDERS = "buildsys-"
+"""How the names of the folders begin that builds make at the root: what is in them is no source."""
+
 
 def matches(files: FileReader, folder: str, include: Iterable[str], exclude: Iterable[str], build: str) -> list[str]:
     """Return the files below `folder` that match, relative to it, in path order; `build` names package files."""
@@ -35,6 +38,8 @@ def _walk(files: FileReader, folder: str, inside: str, build: str) -> Iterator[s
         if name != build:
             yield prefix + name
     for name in folders:
+        if here in {"", "."} and name.startswith(OWN_FOLDERS):
+            continue
         yield from _walk(files, folder, prefix + name, build)
 
 

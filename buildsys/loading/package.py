@@ -10,7 +10,7 @@ from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_yo
 from buildsys.loading import globs
 from buildsys.loading.attributes import Found, examine
 from buildsys.loading.fields import Fields, mapping_of, text_fault
-from buildsys.loading.workspace import WORKSPACE_FILE
+from buildsys.loading.workspace import PACKAGE_KEYS, WORKSPACE_FILE, WORKSPACE_KEYS
 from buildsys.model.condition import unknown_parameter
 from buildsys.model.document import BOOLEAN, Mapping, Node, Scalar, Sequence, described
 from buildsys.model.label import Label, name_fault
@@ -63,9 +63,7 @@ class PackageLoader:
         node = self._files.document(self._path)
         if node is None:
             return
-        keys: tuple[str, ...] = ("targets", "default_visibility", "default_tags")
-        if self._path == WORKSPACE_FILE:
-            keys += ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
+        keys = PACKAGE_KEYS + WORKSPACE_KEYS if self._path == WORKSPACE_FILE else PACKAGE_KEYS
         fields = Fields(mapping_of(node, "a package", Location(self._path, 1)), "a package", keys, self._errors)
         visibility = self._visibility(fields, "default_visibility")
         tags = tuple(text for text, _ in fields.strings("default_tags"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.fields import Fields, mapping_of
+from buildsys.model.document import Scalar
 from buildsys.model.parameter import CHOICE, KINDS, STRING, VERSION, Constraint, Parameter
 from buildsys.model.platform import Platform
 from buildsys.model.target import Workspace
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from buildsys.model.document import Node
 
 WORKSPACE_FILE = "BUILD.yaml"
-_KEYS = ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
+WORKSPACE_KEYS = ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
+PACKAGE_KEYS = ("targets", "default_visibility", "default_tags")
+"""The keys of a package; the workspace file has them too where packages begin at the root."""
 
 
 def find_root(start: str) -> str | None:
@@ -37,7 +40,10 @@ def load_workspace(root: str, files: FileReader) -> Workspace:
     """Read the workspace file. Raises `BuildErrors` with everything that is wrong in it."""
     document = mapping_of(files.document(WORKSPACE_FILE), "the workspace file", Location(WORKSPACE_FILE, 1))
     errors: list[BuildError] = []
-    fields = Fields(document, "the workspace file", _KEYS, errors)
+    packages = document.get("packages")
+    at_root = packages is None or (isinstance(packages, Scalar) and os.path.normpath(packages.text) == ".")
+    keys = WORKSPACE_KEYS + PACKAGE_KEYS if at_root else WORKSPACE_KEYS
+    fields = Fields(document, "the workspace file", keys, errors)
     parameters: dict[str, Parameter] = {}
     for key, node in fields.entries("parameters"):
         parameters[key.text] = Parameter(key.text, STRING, "", key.at)  # known by name, should it be at fault

@@ -65,7 +65,10 @@ P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
 
 
 class ConfiguredTarget(NamedTuple):
-    """A target under the parameter values that it and its dependencies read (`config`, canonical text)."""
+    """A target under the parameter values that it and its dependencies read (`config`, canonical text).
+
+    `origins` says of each file of another target what that target read: it decides where the file stands.
+    """
 
     label: Label
     kind: str
@@ -74,6 +77,7 @@ class ConfiguredTarget(NamedTuple):
     at: Location
     deps: tuple[tuple[Label, str], ...] = ()
     reads: Mapping[str, str | None] | None = None
+    origins: Mapping[Artifact, Mapping[str, str | None]] | None = None
 
     def get(self, kind: type[P]) -> P | None:
         """Return the provider of `kind`, if the target has one."""

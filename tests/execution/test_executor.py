@@ -307,7 +307,7 @@ class TestLostBlobs:
         assert engine.ran == ["a"]
 
     def test_many_levels_of_loss_and_failure_need_no_deep_stack(self, engine: Engine) -> None:
-        length = 1500
+        length = 1100
         BEHAVIOURS.update({str(n): writes(b"%d" % n) for n in range(length)})
         actions = chain(length, engine.source("s", "S"))
         outcome = engine.good(actions, output(str(length - 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import posixpath
@@ -151,6 +152,11 @@ def test_no_chain_of_links_that_is_accepted_leads_out_of_the_root(links: dict[st
             else:
                 (root / entry.path).symlink_to(entry.target)
         for path in links:
+            try:
+                os.stat(root / path)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    continue  # a circle leads nowhere
             end = Path(os.path.realpath(root / path))
             assert end == root or root in end.parents
 
