@@ -32,6 +32,8 @@ from tests.e2e.workspace import ARCHES, PRODUCTS, REPOSITORY, RUNTIMES, Workspac
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.xdist_group("real-input")  # with --dist loadgroup the first build is made once
+
 FIRST, SECOND = "1.36.3", "1.36.4"
 ALL = "//rootfs:all"
 
