@@ -26,8 +26,6 @@ from tests.e2e.workspace import PRODUCTS, SAMPLE, Workspace, copy_workspace, sha
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.xdist_group("determinism")  # with --dist loadgroup the reference is built once
-
 ALL = "//rootfs:all"
 CONTEXT = "//rootfs:build-context"
 NOBODY = 65534
