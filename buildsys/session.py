@@ -32,7 +32,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import OUTPUT_LINK, look_identity
+from buildsys.snapshot import OUTPUT_LINK, look, look_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,7 +123,8 @@ class Built:
     outcome: Outcome
     outputs: dict[Label, list[str]]
     failed: list[Label]
-    written: list[str]
+    written: list[Seen]
+    """What `stat` said of the outputs before another build could reach them."""
     seen: list[Seen]
     """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
     memory and the link to the outputs are still the same: for the snapshot."""
@@ -249,7 +250,8 @@ def build(
     ]
     link = os.path.join(place.root, OUTPUT_LINK)
     identities = [*store.identity(), look_identity(state.path), look_identity(link)]
-    return Built(analysed, outcome, shown, failed, outputs.written, [*sources.seen, *identities])
+    written = [look(path) for path in outputs.written]
+    return Built(analysed, outcome, shown, failed, written, [*sources.seen, *identities])
 
 
 def preview(session: Session, analysed: Analysed, config: Configuration) -> str:

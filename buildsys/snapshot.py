@@ -78,10 +78,11 @@ def look_identity(path: str) -> Seen:
     return (path, SAME, 0, 0, found[4], 0) if found[1] != -1 else found
 
 
-def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[str], began_ns: int, message: str) -> bool:
+def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[Seen], began_ns: int, message: str) -> bool:
     """Record the answer to a request; False (and no snapshot) where an input changed too shortly before `began_ns`.
 
-    `inputs` are what was seen before each was read; `outputs` are looked at now.
+    `inputs` are what was seen before each was read; `outputs` what was seen while the build still had its lock: what
+    another build has put in their place since is not what this one made.
     """
     here = os.getcwd()
     between = _between(base, here)
@@ -89,7 +90,7 @@ def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[str], be
         margin = COARSE_NS if ctime % 1_000_000 == 0 else FINE_NS
         if size >= 0 and ctime + margin > began_ns:
             return False
-    seen = [*inputs, *between, *(look(path) for path in outputs)]
+    seen = [*inputs, *between, *outputs]
     target = _file(base, argv, here)
     part = f"{target}.{os.getpid()}"
     try:

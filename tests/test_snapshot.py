@@ -400,9 +400,19 @@ class TestSeen:
         (tmp_path / "index").unlink()
         assert current(["build"]) is None
 
-    def test_outputs_are_looked_at_when_it_is_written(self, base: str, tmp_path: Path) -> None:
+    def test_an_output_that_another_build_replaced_before_the_snapshot_was_written(
+        self, base: str, tmp_path: Path
+    ) -> None:
         (tmp_path / "out").write_text("one")
-        assert write(["build"], base, [], ["out"], 0, "text")
+        seen = look("out")
+        (tmp_path / "other").write_text("two")
+        (tmp_path / "other").replace(tmp_path / "out")
+        assert write(["build"], base, [], [seen], 0, "text")
+        assert current(["build"]) is None
+
+    def test_outputs_count_as_they_were_seen(self, base: str, tmp_path: Path) -> None:
+        (tmp_path / "out").write_text("one")
+        assert write(["build"], base, [], [look("out")], 0, "text")
         assert current(["build"]) == "text"
         (tmp_path / "out").chmod(0o600)
         assert current(["build"]) is None

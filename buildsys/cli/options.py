@@ -69,7 +69,7 @@ OPTIONS = (
         TEXT,
         MAKING,
         "",
-        "rewrite the addresses of downloads, allow and block hosts, as this file says",
+        "rewrite the addresses of downloads, allow and block hosts, as this file of the workspace says",
         value="FILE",
     ),
     Option("http_timeout_scaling", TEXT, MAKING, "1.0", "factor on all timeouts of downloads", value="FACTOR"),

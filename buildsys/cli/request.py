@@ -117,9 +117,10 @@ class Request:
         path = self.options.text("downloader_config")
         if not path:
             return rewriter.Rewriter()
-        self.rc_seen.append(look(os.path.abspath(path)))
+        full = os.path.join(self.place().root, path)  # as in Bazel, so that it can stand in .buildsysrc
+        self.rc_seen.append(look(full))
         try:
-            with open(path, encoding="utf-8") as stream:
+            with open(full, encoding="utf-8") as stream:
                 text = stream.read()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not UTF-8"

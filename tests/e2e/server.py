@@ -7,11 +7,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.e2e.packages import tool
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONFIGURATION = """
@@ -114,6 +116,17 @@ class Nginx:
             opener.open(self.url + path, timeout=5).close()
         except urllib.error.HTTPError as refused:
             refused.close()
+
+
+@contextmanager
+def serving(root: Path, folder: Path) -> Iterator[Nginx]:
+    """Serve the files below `root` while the context lasts; the server's own files are in `folder`."""
+    server = Nginx(root, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def _free_port() -> int:

@@ -40,6 +40,12 @@ def test_a_rewritten_download_has_the_key_of_the_original(workspace: Workspace, 
     assert workspace.build("//tools:tool").actions == 0
 
 
+def test_the_file_is_found_from_any_folder_of_the_workspace(workspace: Workspace) -> None:
+    (workspace.root / ".buildsysrc").write_text("build --downloader_config=mirror.cfg\n")
+    Workspace(workspace.root / "tools").build(":tool")
+    assert (workspace.root / "buildsys-bin/tools/tool").read_bytes() == DATA
+
+
 def test_what_a_mirror_has_is_verified(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "mirror/release/tool").write_bytes(b"something else")
     result = workspace.run("build", "//tools:tool", "--downloader_config=mirror.cfg")

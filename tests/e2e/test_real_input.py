@@ -9,12 +9,15 @@ that a cluster comes up.
 
 from __future__ import annotations
 
+import fcntl
 import io
+import json
+import os
+import shutil
 import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,13 +27,10 @@ from buildsys.errors import Location
 from buildsys.loading.place import locate
 from tests.e2e import packages, upstream
 from tests.e2e.packages import ELF_MACHINES, MULTIARCH, deb, deb_member, deb_version, elf_machine, tool
-from tests.e2e.server import Nginx
+from tests.e2e.server import serving
 from tests.e2e.spec_tree import EXECUTABLE, foreign_files, spec_files
 from tests.e2e.upstream import Upstream, Versions
 from tests.e2e.workspace import ARCHES, PRODUCTS, REPOSITORY, RUNTIMES, Workspace, copy_workspace, sha256
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST, SECOND = "1.36.3", "1.36.4"
 ALL = "//rootfs:all"
@@ -38,10 +38,9 @@ ALL = "//rootfs:all"
 
 @dataclass(slots=True)
 class Site:
-    """A workspace, the server it downloads from, and what lies there."""
+    """A workspace that has been built once from a server, and what lay there. Made once for all workers of a run."""
 
     workspace: Workspace
-    server: Nginx
     upstream: Upstream
     versions: Versions
     products: dict[str, Path]
@@ -66,33 +65,65 @@ def lay_workspace(root: Path, laid: Upstream, versions: Versions, mirror: str) -
     workspace = copy_workspace(root)
     lock = root / "buildsys.lock"
     lock.write_text(laid.lock(lock.read_text()))
-    hosts = "|".join(host.replace(".", r"\.") for host in upstream.HOSTS)
-    (root / "mirror.cfg").write_text(f"block *\nallow 127.0.0.1\nrewrite ({hosts})/(.*) {mirror}/$1/$2\n")
     with (root / ".buildsysrc").open("a") as rc:
         rc.write(
             "build --downloader_config=mirror.cfg\n"
-            f"build --param=oss_mirror={mirror}/oss --param=oss_format=deb\n"
+            f"build --param=oss_format=deb --param=oss_mirror=https://{upstream.OSS}\n"
             f"build --param=conntrack={versions.conntrack} --param=libseccomp={versions.libseccomp}\n"
         )
+    point_at(workspace, mirror)
     return workspace
 
 
+def point_at(workspace: Workspace, mirror: str) -> None:
+    """Let the workspace download from a mirror and from nowhere else."""
+    hosts = "|".join(host.replace(".", r"\.") for host in upstream.HOSTS)
+    rules = [f"rewrite ({hosts})/(.*) {mirror}/$1/$2"]
+    if not mirror.startswith("file:"):  # files have no host that could be allowed
+        rules += ["block *", "allow 127.0.0.1"]
+    (workspace.root / "mirror.cfg").write_text("".join(f"{rule}\n" for rule in rules))
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    top = tmp_path_factory.mktemp("real")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    top = shared_folder(tmp_path_factory) / "real"
+    with (top.parent / "real.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (top / "made.json").exists():
+            shutil.rmtree(top, ignore_errors=True)
+            make_site(top)
+    made = json.loads((top / "made.json").read_text())
+    laid = Upstream(top / "www", made["paths"], made["pins"])
+    products = {name: Path(path) for name, path in made["products"].items()}
+    trees = {name: top / "trees" / name for name in products}
+    digests = {name: sha256(path) for name, path in products.items()}
+    workspace = Workspace(top / "workspace")
+    return Site(workspace, laid, Versions(*made["versions"]), products, trees, made["fetched"], digests)
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of this test run that all its workers have in common."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def make_site(top: Path) -> None:
     versions = chosen_versions(REPOSITORY)
     laid = upstream.lay_out(top / "www", (FIRST, SECOND), versions)
-    server = Nginx(top / "www", top / "nginx")
-    server.start()
-    try:
+    with serving(top / "www", top / "nginx") as server:
         workspace = lay_workspace(top / "workspace", laid, versions, server.url)
         products = build(workspace, FIRST)
         fetched = sorted(request.path for request in server.requests())
-        trees = {name: unpack(path, top / "trees" / name) for name, path in products.items()}
-        digests = {name: sha256(path) for name, path in products.items()}
-        yield Site(workspace, server, laid, versions, products, trees, fetched, digests)
-    finally:
-        server.stop()
+    for name, path in products.items():
+        unpack(path, top / "trees" / name)
+    made = {
+        "fetched": fetched,
+        "paths": laid.paths,
+        "pins": laid.pins,
+        "products": {name: str(path) for name, path in products.items()},
+        "versions": versions,
+    }
+    (top / "made.json").write_text(json.dumps(made))
 
 
 def chosen_versions(root: Path) -> Versions:
@@ -223,22 +254,25 @@ def test_other_readers_agree_on_the_tarball(site: Site, product: str) -> None:
     assert {(entry.uid, entry.gid) for entry in entries} == {(0, 0)}
 
 
-def test_a_change_costs_what_it_is_worth(site: Site) -> None:
+def test_a_change_costs_what_it_is_worth(site: Site, tmp_path: Path) -> None:
     """The second release asks for what differs alone, an edited template for nothing; and the first is kept."""
-    site.server.requests()
-    build(site.workspace, SECOND)
-    differing = site.upstream.requests(only=f" {SECOND} ")
-    assert len(differing) == 6  # kubeadm, kubelet and kubectl, for two architectures
-    assert sorted(request.path for request in site.server.requests()) == differing
-    site.workspace.edit("context/rootfs/README.md.j2", "# ", "# An edited ")
-    edited = build(site.workspace, SECOND)
-    assert site.server.requests() == []
-    tree = unpack(edited["docker-amd64"], site.workspace.root.parent / "edited")
-    assert (tree / "README.md").read_text().startswith("# An edited ")
-    site.workspace.edit("context/rootfs/README.md.j2", "# An edited ", "# ")
-    again = build(site.workspace, FIRST)
-    assert site.server.requests() == []
-    assert {name: sha256(path) for name, path in again.items()} == site.digests
+    with serving(site.upstream.root, tmp_path / "nginx") as server:
+        point_at(site.workspace, server.url)  # another address, of the same files
+        build(site.workspace, SECOND)
+        differing = site.upstream.requests(only=f" {SECOND} ")
+        assert len(differing) == 6  # kubeadm, kubelet and kubectl, for two architectures
+        assert sorted(request.path for request in server.requests()) == differing
+
+        site.workspace.edit("context/rootfs/README.md.j2", "# ", "# An edited ")
+        edited = build(site.workspace, SECOND)
+        assert server.requests() == []
+        tree = unpack(edited["docker-amd64"], tmp_path / "edited")
+        assert (tree / "README.md").read_text().startswith("# An edited ")
+
+        site.workspace.edit("context/rootfs/README.md.j2", "# An edited ", "# ")
+        again = build(site.workspace, FIRST)
+        assert server.requests() == []
+        assert {name: sha256(path) for name, path in again.items()} == site.digests
 
 
 def test_with_no_server_a_distdir_and_a_file_mirror_give_equal_bytes(site: Site, tmp_path: Path) -> None:
@@ -249,8 +283,6 @@ def test_with_no_server_a_distdir_and_a_file_mirror_give_equal_bytes(site: Site,
     assert {name: sha256(path) for name, path in made.items()}.items() <= site.digests.items()
 
     local = lay_workspace(tmp_path / "mirror", site.upstream, site.versions, f"file://{site.upstream.root}")
-    configuration = local.root / "mirror.cfg"
-    configuration.write_text(configuration.read_text().replace("block *\n", ""))
     made = build(local, FIRST, names=("containerd-amd64", "docker-arm64"))
     assert {name: sha256(path) for name, path in made.items()}.items() <= site.digests.items()
 

@@ -30,8 +30,9 @@ from buildsys.archive.elf import printing_elf
 from tests.e2e import packages
 from tests.e2e.workspace import ARCHES, sha256
 
-HOSTS = ("dl.k8s.io", "github.com", "download.docker.com")
-"""The hosts that the shipped workspace downloads from."""
+OSS = "oss.test"
+HOSTS = ("dl.k8s.io", "github.com", "download.docker.com", OSS)
+"""The hosts that the shipped workspace downloads from, and the one of the OSS context, which is the user's own."""
 
 EPOCH = 1_700_000_000
 RECIPE = 1
@@ -85,8 +86,6 @@ class Upstream:
     paths: dict[str, str] = field(default_factory=dict)
     """The path below the root -> the pin it is for."""
     pins: dict[str, str] = field(default_factory=dict)
-    true: set[str] = field(default_factory=set)
-    """The pins whose files are upstream's own."""
 
     def lay(self, path: str, pin: str, content: bytes | Path, *, true: bool = False) -> None:
         target = self.root / path
@@ -96,9 +95,7 @@ class Upstream:
         else:
             target.write_bytes(content)
         self.paths[path] = pin
-        if true:
-            self.true.add(pin)
-        else:
+        if not true:
             self.pins[pin] = sha256(target)
 
     def requests(self, *, without: str = "\0", only: str = "") -> list[str]:
@@ -169,20 +166,22 @@ def _lay_tools(made: Upstream, versions: Versions, arch: str) -> None:
 
 def _lay_oss(made: Upstream, versions: Versions, arch: str) -> None:
     made.lay(
-        f"oss/{arch}/bin/seautil",
+        f"{OSS}/{arch}/bin/seautil",
         f"file seautil {versions.seautil} {arch}",
         _program("seautil", versions.seautil, arch),
     )
     made.lay(
-        f"oss/{arch}/conntrack.deb", f"file conntrack-deb {versions.conntrack} {arch}", packages.deb("conntrack", arch)
+        f"{OSS}/{arch}/conntrack.deb",
+        f"file conntrack-deb {versions.conntrack} {arch}",
+        packages.deb("conntrack", arch),
     )
     made.lay(
-        f"oss/{arch}/libseccomp2.deb",
+        f"{OSS}/{arch}/libseccomp2.deb",
         f"file libseccomp-deb {versions.libseccomp} {arch}",
         packages.deb("libseccomp2", arch),
     )
     made.lay(
-        f"oss/{arch}/images/registry.tar.gz",
+        f"{OSS}/{arch}/images/registry.tar.gz",
         f"file registry-image {versions.registry} {arch}",
         _registry_image(versions.registry, arch),
     )
