@@ -42,7 +42,7 @@ class FileReader:
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
         """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to.
 
-        A link back to a folder that it is in would have no end, and one to nothing leads nowhere: both count as neither.
+        A link back to a folder that it is in would have no end, one to nothing leads nowhere: both count as neither.
         """
         known = self._folders.get(folder)
         if known is not None:

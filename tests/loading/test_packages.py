@@ -171,7 +171,8 @@ class TestClosure:
 
     def test_what_any_branch_needs_is_loaded_and_nothing_else(self, tmp_path: Path) -> None:
         space = opened(tmp_path, self.FILES)
-        assert space.loader.load_closure([Label("a", "a")]) == []
+        space.loader.load_closure([Label("a", "a")])
+        assert space.loader.errors() == []
         assert sorted(space.loader.packages) == ["a", "b", "c", "d"]
 
     @pytest.mark.parametrize(
@@ -211,4 +212,5 @@ class TestClosure:
         lines = [f"  - {{rule: filegroup, name: t{n}, srcs: [':t{n + 1}']}}\n" for n in range(count)]
         text = "targets:\n" + "".join(lines) + f"  - {{rule: filegroup, name: t{count}}}\n"
         space = opened(tmp_path, {"context/p/BUILD.yaml": text})
-        assert space.loader.load_closure([Label("p", "t0")]) == []
+        space.loader.load_closure([Label("p", "t0")])
+        assert space.loader.errors() == []

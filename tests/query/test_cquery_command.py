@@ -119,8 +119,10 @@ def test_an_impossible_parameter(small: SmallWorkspace) -> None:
     result = small.run("cquery", "//app:docker", "--param=cri=dockr")
     assert (result.code, result.err) == (
         2,
-        "ERROR: --param=cri=dockr: parameter 'cri': 'dockr' is not one of docker, containerd [B207]\n"
-        "  hint: did you mean 'docker'?\n",
+        (
+            "ERROR: --param=cri=dockr: parameter 'cri': 'dockr' is not one of docker, containerd [B207]\n"
+            "  hint: did you mean 'docker'?\n"
+        ),
     )
 
 
