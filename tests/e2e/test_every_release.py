@@ -21,7 +21,8 @@ import zstandard
 
 from buildsys import session
 from buildsys.archive.elf import elf_machine
-from buildsys.execution.executor import Options
+from buildsys.execution.outcome import Options
+from buildsys.loading.place import locate
 from buildsys.model.action import Value
 from buildsys.model.events import NoEvents
 from tests.actions.fake_io import FakeIO
@@ -97,7 +98,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     workspace = copy_workspace(tmp_path_factory.mktemp("releases") / "work")
-    opened = session.open_workspace(session.locate(str(workspace.root)))
+    opened = session.open_workspace(locate(str(workspace.root)))
     session.prepare(opened.place)
     return Bench(opened, session.resolve(opened, ["//rootfs:all"]))
 
