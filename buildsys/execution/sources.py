@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from buildsys.errors import EnvironmentFault, UserError
 from buildsys.model.action import Artifact, Value
@@ -16,6 +16,8 @@ from buildsys.store.cas import copy
 from buildsys.store.workspace_state import file_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildsys.model.digest import Digest
     from buildsys.snapshot import Seen
     from buildsys.store.cas import BlobStore
@@ -85,7 +87,7 @@ class Sources:
                 with open(path, "rb", buffering=0) as stream:
                     before = os.fstat(stream.fileno())
                     with self._blobs.create() as writer:
-                        copy(stream, writer)
+                        copy(_Source(stream, artifact, self._fault), writer)
                     after = os.fstat(stream.fileno())
             except OSError as error:
                 raise self._fault(artifact, error) from error
@@ -104,6 +106,22 @@ class Sources:
                 "B208", f"missing input file '{shown}', named by '//{artifact.package}:{artifact.name}'", hint=hint
             )
         return EnvironmentFault("B504", f"cannot read '{shown}': {error.strerror}", hint="check its permissions")
+
+
+class _Source:
+    """A source file being read; where that fails, the file is at fault and not the store that it is copied to."""
+
+    def __init__(self, stream: BinaryIO, artifact: Artifact, fault: Callable[[Artifact, OSError], Exception]) -> None:
+        self._stream = stream
+        self._artifact = artifact
+        self._fault = fault
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes."""
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            raise self._fault(self._artifact, error) from error
 
 
 def _times(found: os.stat_result) -> tuple[int, int, int]:

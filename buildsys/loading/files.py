@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from buildsys.adapters import yaml
@@ -56,7 +57,7 @@ class FileReader:
                     if _is_folder(entry):
                         if not (entry.is_symlink() and self._leads_back(folder, entry.path)):
                             folders.append(entry.name)
-                    elif entry.is_file():
+                    elif _is_file(entry):
                         files.append(entry.name)
                     else:
                         self._look(f"{folder}/{entry.name}")  # a link to nothing may come to lead somewhere
@@ -116,7 +117,12 @@ def _encoding_fault(full: str, path: str) -> UserError:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
+    with suppress(OSError):  # a link that cannot be followed, such as one to itself
         return entry.is_dir()
-    except OSError:
-        return False  # a link that cannot be followed, such as one to itself
+    return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):
+        return entry.is_file()
+    return False

@@ -76,7 +76,7 @@ def _expand_one(pattern: str, loader: Loader, here: str, *, manual: bool) -> lis
     if not absolute and not colon:
         return [_relative(body, here, loader)]
     if fault := package_fault(head):
-        raise UserError("B101", fault, hint="a package is named by its folder, such as //a/b")
+        raise UserError("B101", fault)
     if colon and name in _RULES | _EVERYTHING and loader.package(head).targets.get(name) is None:
         return _in_package(head, name, loader, manual=manual)
     label = Label(head, name) if colon else Label.parse(f"//{head}")

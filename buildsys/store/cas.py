@@ -20,7 +20,7 @@ import os
 import shutil
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
@@ -333,7 +333,13 @@ def remove_rubbish(root: str) -> None:
                 shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
-def copy(source: BinaryIO, target: BlobWriter) -> None:
+class Readable(Protocol):
+    """What can be read from front to back; an empty answer is the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def copy(source: Readable, target: BlobWriter) -> None:
     """Stream `source` into `target`."""
     while chunk := source.read(CHUNK):
         target.write(chunk)

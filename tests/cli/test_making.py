@@ -286,6 +286,7 @@ def test_what_needs_something_missing_is_not_built(small: SmallWorkspace) -> Non
             "  src/docker/daemon.json\n"
             "INFO: Elapsed time: Ns, Critical Path: Ns\n"
             "INFO: 0 processes.\n"
+            "ERROR: command succeeded, but not all targets were analyzed\n"
             "FAILED: Build did NOT complete successfully\n"
         ),
     )

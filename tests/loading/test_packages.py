@@ -73,7 +73,7 @@ class TestMatrix:
             ("{kubernetes: [1.20]}", "B203", "unquoted version 1.20"),
             ("[cri]", "B204", "must be a mapping"),
             ("{arch: [amd64]}", "B101", "names a parameter that its matrix lacks"),
-            ("{cri: [docker, docker]}", "B211", "conflicts with an existing"),
+            ("{cri: [docker, docker]}", "B207", "stands twice"),
         ],
     )
     def test_what_is_wrong_with_it_is_said(self, tmp_path: Path, matrix: str, code: str, words: str) -> None:

@@ -41,6 +41,7 @@ def write(root: Path, files: Mapping[str, str]) -> Path:
 def opened(root: Path, files: Mapping[str, str] | None = None, here: str = "") -> Session:
     """Write a workspace and open it from a folder."""
     write(root, files or {})
+    (root / "context").mkdir(exist_ok=True)
     return session.open_workspace(locate(str(root / here)))
 
 
