@@ -3,7 +3,9 @@
 Imports only `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly: it holds
 the request (arguments, working directory, environment), and for every file and folder that the build looked at (the
 workspace's, the rc files, the program's own) and every output it made, what `stat` said *before* it was read. Whatever
-differs, is missing, or changed so shortly before the build that its times may not tell (git's "racy" rule), is stale.
+differs or is missing is stale. Only where the digest of a file is known, too, its content is asked before: a file that
+was touched, or restored, has not changed. A file that changed so shortly before the build that its times may not tell
+(git's "racy" rule) is always asked; without a digest it keeps the snapshot from being written.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import sys
 import time
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
 OUTPUT_LINK = "buildsys-bin"
@@ -27,15 +29,22 @@ COARSE_NS = 2_100_000_000
 SAME = -2
 """In place of a size: that the file is still the same file is enough, whatever is in it."""
 
-Seen = tuple[str, int, int, int, int, int]
-"""Path, size, mtime_ns, ctime_ns, inode, mode. A path that must not exist has -1 for all numbers."""
+UNSURE = -3
+"""In place of a size: the times of this file may not tell whether it has changed; its digest does."""
+
+Seen = tuple[str, int, int, int, int, int, str]
+"""Path, size, mtime_ns, ctime_ns, inode, mode, and the SHA-256 of the content where it is known.
+
+A path that must not exist has -1 for all numbers.
+"""
 
 
 def current(argv: list[str]) -> str | None:
     """Return the recorded answer to this request if nothing has changed since, else None."""
     try:
         here = os.getcwd()
-        with open(_file(_base(argv, here), argv, here), "rb") as stream:
+        base = _base(argv, here)
+        with open(_file(base, argv, here), "rb") as stream:
             check, data = stream.read(8), stream.read()
         if check != _check(data):
             return None
@@ -44,8 +53,10 @@ def current(argv: list[str]) -> str | None:
             return None
     except (OSError, ValueError, EOFError, TypeError):
         return None
+    began_ns = now_ns()
     stat = os.stat
-    for path, size, mtime, ctime, inode, mode in seen:
+    asked: dict[int, Seen] = {}
+    for number, (path, size, mtime, ctime, inode, mode, digest) in enumerate(seen):
         try:
             found = stat(path)
         except OSError:
@@ -59,7 +70,13 @@ def current(argv: list[str]) -> str | None:
             or found.st_ino != inode
             or found.st_mode != mode
         ) and not (size == SAME and found.st_ino == inode):
+            if not digest or found.st_mode != mode:
+                return None
+            asked[number] = (*_numbers(path, found), digest)
+    if asked:
+        if not all(map(_holds, asked.values())):
             return None
+        _save(argv, base, [asked.get(number, entry) for number, entry in enumerate(seen)], began_ns, str(message))
     return str(message)
 
 
@@ -68,29 +85,36 @@ def look(path: str) -> Seen:
     try:
         found = os.stat(path)
     except OSError:
-        return (path, -1, -1, -1, -1, -1)
-    return (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+        return (path, -1, -1, -1, -1, -1, "")
+    return (*_numbers(path, found), "")
 
 
 def look_identity(path: str) -> Seen:
     """Return what tells whether a path is still the same file, though its content may change."""
     found = look(path)
-    return (path, SAME, 0, 0, found[4], 0) if found[1] != -1 else found
+    return (path, SAME, 0, 0, found[4], 0, "") if found[1] != -1 else found
 
 
 def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[Seen], began_ns: int, message: str) -> bool:
-    """Record the answer to a request; False (and no snapshot) where an input changed too shortly before `began_ns`.
+    """Record the answer to a request.
 
     `inputs` are what was seen before each was read; `outputs` what was seen while the build still had its lock: what
-    another build has put in their place since is not what this one made.
+    another build has put in their place since is not what this one made. Returns false (and records nothing) where an
+    input without a digest changed too shortly before `began_ns`.
     """
+    between = _between(base, os.getcwd())
+    if any(_is_racy(entry, began_ns) and not entry[6] for entry in (*inputs, *between)):
+        return False
+    kept = len(inputs) + len(between)
+    return _save(argv, base, [*inputs, *between, *outputs], began_ns, message, kept)
+
+
+def _save(argv: list[str], base: str, seen: list[Seen], began_ns: int, message: str, inputs: int | None = None) -> bool:
+    """Write a snapshot; of the first `inputs` entries those that are racy are marked so that their content is asked."""
     here = os.getcwd()
-    between = _between(base, here)
-    for _, size, _, ctime, _, _ in (*inputs, *between):
-        margin = COARSE_NS if ctime % 1_000_000 == 0 else FINE_NS
-        if size >= 0 and ctime + margin > began_ns:
-            return False
-    seen = [*inputs, *between, *outputs]
+    seen = [
+        (entry[0], UNSURE, *entry[2:]) if entry[6] and _is_racy(entry, began_ns) else entry for entry in seen[:inputs]
+    ] + (seen[inputs:] if inputs is not None else [])
     target = _file(base, argv, here)
     part = f"{target}.{os.getpid()}"
     try:
@@ -102,6 +126,27 @@ def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[Seen], b
     except OSError:
         return False  # the next build will have to look for itself
     return True
+
+
+def _is_racy(entry: Seen, began_ns: int) -> bool:
+    """Tell whether a file changed too shortly before it was looked at for its times to tell of a change after it."""
+    margin = COARSE_NS if entry[3] % 1_000_000 == 0 else FINE_NS
+    return entry[1] >= 0 and entry[3] + margin > began_ns
+
+
+def _numbers(path: str, found: os.stat_result) -> tuple[str, int, int, int, int, int]:
+    return (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+
+
+def _holds(entry: Seen) -> bool:
+    """Tell whether a file has the content it is said to have."""
+    import hashlib
+
+    try:
+        with open(entry[0], "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == entry[6]
+    except OSError:
+        return False
 
 
 def program() -> list[Seen]:

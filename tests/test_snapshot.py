@@ -6,6 +6,7 @@ Time is set: a build takes its files for older than they are, so that no test ha
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import random
@@ -373,8 +374,52 @@ class TestSeen:
         ],
     )
     def test_what_changed_just_before_cannot_be_told(self, base: str, ctime: int, age: int, written: bool) -> None:
-        seen: list[Seen] = [("/nowhere", 1, 5, ctime, 1, 1)]
+        seen: list[Seen] = [("/nowhere", 1, 5, ctime, 1, 1, "")]
         assert write(["build"], base, seen, [], ctime + age, "text") is written
+
+    def digested(self, path: Path) -> Seen:
+        return (*look(path.name)[:6], hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def test_a_file_that_was_touched_is_asked_for_its_content_once(
+        self, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "source"
+        path.write_text("one")
+        assert write(["build"], base, [self.digested(path)], [], snapshot.now_ns(), "text")
+        os.utime(path)
+        assert current(["build"]) == "text"
+        monkeypatch.setattr(snapshot, "_holds", lambda _: False)
+        assert current(["build"]) == "text", "the new times were not kept"
+        os.utime(path)
+        assert current(["build"]) is None
+
+    @pytest.mark.parametrize("change", ["two", "longer", "mode", "gone", "folder"])
+    def test_a_file_with_another_content_or_kind_is_another(self, base: str, tmp_path: Path, change: str) -> None:
+        path = tmp_path / "source"
+        path.write_text("one")
+        assert write(["build"], base, [self.digested(path)], [], snapshot.now_ns(), "text")
+        if change in {"gone", "folder"}:
+            path.unlink()
+        if change == "folder":
+            path.mkdir()
+        if change == "mode":
+            path.chmod(0o755)
+        if change in {"two", "longer"}:
+            path.write_text(change)
+        assert current(["build"]) is None
+
+    def test_what_changed_just_before_is_told_by_its_digest(
+        self, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(snapshot, "now_ns", time.time_ns)
+        path = tmp_path / "source"
+        path.write_text("one")
+        seen = self.digested(path)
+        assert write(["build"], base, [seen], [], seen[3] + 1, "text")
+        asked: list[str] = []
+        monkeypatch.setattr(snapshot, "_holds", lambda entry: asked.append(entry[0]) or True)  # type: ignore[func-returns-value]
+        assert current(["build"]) == "text"
+        assert asked == ["source"], "its times have not changed, yet they must not be trusted"
 
     def test_a_file_that_must_not_be_there(self, base: str, tmp_path: Path) -> None:
         assert write(["build"], base, [look("absent")], [], 0, "text")

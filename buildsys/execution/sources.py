@@ -71,13 +71,16 @@ class Sources:
             found = os.stat(path)
         except OSError as error:
             raise self._fault(artifact, error) from error
-        self.seen.append((path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode))
+        seen = (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
         if not stat.S_ISREG(found.st_mode):
             raise UserError("B208", f"'{self.path(artifact)}' is not a regular file", hint="name a file")
         known = self._state.file(artifact.path)
         if known is not None and known.holds(found):
-            return Value(known.digest, known.size, bool(found.st_mode & stat.S_IXUSR))
-        return self._read(artifact)
+            value = Value(known.digest, known.size, bool(found.st_mode & stat.S_IXUSR))
+        else:
+            value = self._read(artifact)
+        self.seen.append((*seen, value.digest))
+        return value
 
     def _read(self, artifact: Artifact) -> Value:
         path = os.path.join(self._folder, artifact.path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildsys.adapters import yaml
 from buildsys.errors import EnvironmentFault, Location, UserError
+from buildsys.model.digest import digest_bytes
 from buildsys.snapshot import look
 
 if TYPE_CHECKING:
@@ -32,13 +33,17 @@ class FileReader:
         """Read a UTF-8 file."""
         self._look(path)
         try:
-            with open(os.path.join(self.root, path), encoding="utf-8") as stream:
-                return stream.read()
-        except UnicodeDecodeError as error:
-            raise _encoding_fault(os.path.join(self.root, path), path) from error
+            with open(os.path.join(self.root, path), "rb") as stream:
+                data = stream.read()
         except OSError as error:
             message = f"cannot read {path}: {error.strerror}"
             raise EnvironmentFault("B504", message, hint="check the file's permissions") from error
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            raise _encoding_fault(data, path, error) from error
+        self.seen[path] = (*self.seen[path][:6], digest_bytes(data))
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def listing(self, folder: str) -> tuple[dict[str, None], dict[str, None]]:
         """Return the names of the files and of the sub-folders in `folder`; links count as what they lead to.
@@ -101,19 +106,13 @@ class FileReader:
         return name in self.listing(folder)[1]
 
 
-def _encoding_fault(full: str, path: str) -> UserError:
-    """Say which byte of a file is no UTF-8. Decoding in pieces, as text streams do, does not tell."""
-    with open(full, "rb") as stream:
-        data = stream.read()
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-        at = Location(path, before.count(b"\n") + 1, column)
-        message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
-        return UserError("B113", message, at=at, hint="save the file as UTF-8")
-    return UserError("B113", "this is not UTF-8 text", at=Location(path, 1), hint="save the file as UTF-8")
+def _encoding_fault(data: bytes, path: str, error: UnicodeDecodeError) -> UserError:
+    """Say which byte of a file is no UTF-8."""
+    before = data[: error.start]
+    column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
+    at = Location(path, before.count(b"\n") + 1, column)
+    message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
+    return UserError("B113", message, at=at, hint="save the file as UTF-8")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
