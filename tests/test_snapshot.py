@@ -417,7 +417,12 @@ class TestSeen:
         seen = self.digested(path)
         assert write(["build"], base, [seen], [], seen[3] + 1, "text")
         asked: list[str] = []
-        monkeypatch.setattr(snapshot, "_holds", lambda entry: asked.append(entry[0]) or True)  # type: ignore[func-returns-value]
+
+        def holds(entry: Seen) -> bool:
+            asked.append(entry[0])
+            return True
+
+        monkeypatch.setattr(snapshot, "_holds", holds)
         assert current(["build"]) == "text"
         assert asked == ["source"], "its times have not changed, yet they must not be trusted"
 
