@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from buildsys.execution.hashing import HashingWriter
 from buildsys.model.digest import CHUNK
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
-from buildsys.store.cas import BlobMissing, remove_rubbish
+from buildsys.store.cas import BlobMissing, owner, remove_rubbish
 from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
@@ -198,7 +198,7 @@ class Outputs:
     def _part(self, target: str) -> str:
         self._make_folder(os.path.dirname(target))
         os.makedirs(self._tmp, exist_ok=True)
-        return os.path.join(self._tmp, f"{os.getpid()}-{next(self._serial)}")
+        return os.path.join(self._tmp, f"{owner()}{next(self._serial)}")
 
     def _place(self, part: str, target: str, path: str, digest: Digest, mode: int) -> None:
         os.chmod(part, mode)
