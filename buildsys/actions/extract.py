@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from buildsys.archive.fault import ArchiveFault
 from buildsys.archive.links import LinkFault, resolve
 from buildsys.archive.members import HARDLINK, read_members
+from buildsys.archive.streams import copy
 from buildsys.errors import ActionFailed
 from buildsys.model.action import ActionIO, Artifact, BaseOperation
 from buildsys.model.digest import CHUNK
@@ -142,8 +143,7 @@ class ExtractTree(BaseOperation):
 def _entry(io: ActionIO, member: Member, entries: dict[str, Entry]) -> Entry:
     if member.kind == FILE:
         with io.create_blob() as blob:
-            while data := member.reader.read(CHUNK):
-                blob.write(data)
+            copy(member.reader, blob)
         return Entry(member.name, FILE, member.mode & 0o777, blob.digest, blob.size)
     if member.kind == HARDLINK:
         return entries[member.target]._replace(path=member.name)

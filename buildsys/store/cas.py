@@ -22,9 +22,9 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
-from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
+from buildsys.model.digest import Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
@@ -351,15 +351,3 @@ def remove_rubbish(root: str) -> None:
             if os.path.exists(f"/proc/{pid}") if is_own else os.lstat(path).st_mtime > time.time() - ABANDONED_SECONDS:
                 continue
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
-
-class Readable(Protocol):
-    """What can be read from front to back; an empty answer is the end."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-def copy(source: Readable, target: BlobWriter) -> None:
-    """Stream `source` into `target`."""
-    while chunk := source.read(CHUNK):
-        target.write(chunk)
