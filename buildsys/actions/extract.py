@@ -83,9 +83,10 @@ class Extract(BaseOperation):
 
     def _locate(self, names: tuple[str, ...], index: dict[str, _Found]) -> str:
         """Return the name of the file that the first of `names` to match stands for."""
+        links = {path: found.target for path, found in index.items() if found.kind == SYMLINK}
         for name in map(_clean, names):
             matches = [found for found in index if _matches(name, found)] if "*" in name else [name]
-            files = [(found, real) for found in matches if (real := _follow(found, index))]
+            files = [(found, real) for found in matches if (real := _follow(found, index, links))]
             if len(files) > 1:
                 listed = ", ".join(f"'{found}'" for found, _ in files[:_SHOWN])
                 raise ActionFailed(
@@ -181,9 +182,8 @@ def _write(io: ActionIO, member: Member, outputs: list[int]) -> None:
                 sink.write(data)
 
 
-def _follow(name: str, index: dict[str, _Found]) -> str:
+def _follow(name: str, index: dict[str, _Found], links: dict[str, str]) -> str:
     """Return the file that `name` is or leads to through links, or the empty string."""
-    links = {path: found.target for path, found in index.items() if found.kind == SYMLINK}
     try:
         name = resolve(name, links)
     except LinkFault:
