@@ -258,6 +258,7 @@ class BlobStore:
                     "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
                     [(bytes.fromhex(digest), *print_) for digest, print_ in files.items()],
                 )
+            self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
 
