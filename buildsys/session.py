@@ -5,6 +5,7 @@
     analyse          labels x configuration -> configured targets and the action graph    (analysis)
     build            actions -> values, files in the output folder, journal               (execution)
     preview          what a build would have to run, running nothing                      (execution)
+    fetch            a build of the downloads alone                                       (execution)
     query            a question about what is written                                     (query)
     cquery, aquery   a question about what is configured, and about its actions           (query)
     explain          why the last build ran what it ran                                   (report)
@@ -92,7 +93,6 @@ class Analysed:
 
     targets: dict[Label, ConfiguredTarget]
     analyser: Analyser
-    requested: int
     errors: list[BuildError]
 
 
@@ -192,7 +192,7 @@ def analyse(session: Session, labels: Sequence[Label], config: Configuration, *,
         raise InternalError("B906", "a target could not be analysed, and no error says why")
     if errors and not (keep_going and targets):
         raise BuildErrors(errors)
-    return Analysed(targets, analyser, len(labels), errors)
+    return Analysed(targets, analyser, errors)
 
 
 @contextmanager

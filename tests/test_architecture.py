@@ -20,7 +20,7 @@ LAYERS = (
     ("sdk", "store"),
     ("actions",),
     ("rules",),
-    ("loading", "analysis", "execution", "query", "verify", "lock", "report"),
+    ("loading", "analysis", "execution", "query", "report"),
     ("session",),
     ("ui",),
     ("cli",),

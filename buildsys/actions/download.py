@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
+from buildsys.archive.streams import copy
 from buildsys.errors import BuildError, DependencyError, Location, NetworkFault
 from buildsys.model.action import ActionIO, BaseOperation, BlobWriter, exempt
-from buildsys.model.digest import CHUNK, digest_stream
+from buildsys.model.digest import digest_stream
 
 SNIFFED = 512
 """Bytes kept of what arrives, to say what it is when it is not what was pinned."""
@@ -85,8 +86,7 @@ class Download(BaseOperation):
                         continue
                     stream.seek(0)
                     with io.create_blob() as writer:
-                        while chunk := stream.read(CHUNK):
-                            writer.write(chunk)
+                        copy(stream, writer)
                 if io.adopt(self.sha256, executable=self.executable):
                     return None
         return strangers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from buildsys.archive.fault import ArchiveFault
 from buildsys.archive.links import LinkFault, resolve
 from buildsys.archive.members import HARDLINK, read_members
+from buildsys.archive.streams import copy
 from buildsys.errors import ActionFailed
 from buildsys.model.action import ActionIO, Artifact, BaseOperation
 from buildsys.model.digest import CHUNK
@@ -82,9 +83,10 @@ class Extract(BaseOperation):
 
     def _locate(self, names: tuple[str, ...], index: dict[str, _Found]) -> str:
         """Return the name of the file that the first of `names` to match stands for."""
+        links = {path: found.target for path, found in index.items() if found.kind == SYMLINK}
         for name in map(_clean, names):
             matches = [found for found in index if _matches(name, found)] if "*" in name else [name]
-            files = [(found, real) for found in matches if (real := _follow(found, index))]
+            files = [(found, real) for found in matches if (real := _follow(found, index, links))]
             if len(files) > 1:
                 listed = ", ".join(f"'{found}'" for found, _ in files[:_SHOWN])
                 raise ActionFailed(
@@ -142,8 +144,7 @@ class ExtractTree(BaseOperation):
 def _entry(io: ActionIO, member: Member, entries: dict[str, Entry]) -> Entry:
     if member.kind == FILE:
         with io.create_blob() as blob:
-            while data := member.reader.read(CHUNK):
-                blob.write(data)
+            copy(member.reader, blob)
         return Entry(member.name, FILE, member.mode & 0o777, blob.digest, blob.size)
     if member.kind == HARDLINK:
         return entries[member.target]._replace(path=member.name)
@@ -181,9 +182,8 @@ def _write(io: ActionIO, member: Member, outputs: list[int]) -> None:
                 sink.write(data)
 
 
-def _follow(name: str, index: dict[str, _Found]) -> str:
+def _follow(name: str, index: dict[str, _Found], links: dict[str, str]) -> str:
     """Return the file that `name` is or leads to through links, or the empty string."""
-    links = {path: found.target for path, found in index.items() if found.kind == SYMLINK}
     try:
         name = resolve(name, links)
     except LinkFault:

@@ -9,7 +9,7 @@ import socket
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from buildsys.model.digest import CHUNK
@@ -28,11 +28,10 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 class HttpFault(Exception):
     """A request failed; `transient` tells whether trying again may help, `retry_after` how long the server asks for."""
 
-    def __init__(self, message: str, *, transient: bool, status: int = 0, retry_after: float = 0.0) -> None:
+    def __init__(self, message: str, *, transient: bool, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.message = message
         self.transient = transient
-        self.status = status
         self.retry_after = retry_after
 
 
@@ -111,11 +110,20 @@ def _hang_up(answer: object) -> None:
 def _local(url: str) -> Iterator[Response]:
     path = unquote(urlsplit(url).path)
     try:
-        with open(path, "rb", buffering=0) as stream:
-            total = os.fstat(stream.fileno()).st_size
-            yield Response(iter(lambda: stream.read(CHUNK), b""), 0, total, "", lambda: None)
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - closed below; only what it raises itself is its fault
     except FileNotFoundError as error:
-        raise HttpFault(f"no such file: {path}", transient=False, status=404) from error
+        raise HttpFault(f"no such file: {path}", transient=False) from error
+    except OSError as error:
+        raise HttpFault(f"{path}: {error.strerror}", transient=False) from error
+    with stream:
+        total = os.fstat(stream.fileno()).st_size
+        yield Response(_local_chunks(stream, path), 0, total, "", lambda: None)
+
+
+def _local_chunks(stream: BinaryIO, path: str) -> Iterator[bytes]:
+    try:
+        while chunk := stream.read(CHUNK):
+            yield chunk
     except OSError as error:
         raise HttpFault(f"{path}: {error.strerror}", transient=False) from error
 
@@ -130,7 +138,7 @@ def _refusal(status: int, reason: str, retry_after: str) -> HttpFault:
         except ValueError:
             seconds = 0.0
     message = f"the server answered {status} {reason}".rstrip()
-    return HttpFault(message, transient=status in _TRANSIENT, status=status, retry_after=min(seconds, 120.0))
+    return HttpFault(message, transient=status in _TRANSIENT, retry_after=min(seconds, 120.0))
 
 
 def _short(error: Exception) -> str:

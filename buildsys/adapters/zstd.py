@@ -140,7 +140,9 @@ def _frames() -> Generator[tuple[int, int, bool], bytes, None]:
 
 
 def _full(src: Readable, size: int) -> bytes:
-    data = src.read(size)
-    while data and len(data) < size and (more := src.read(size - len(data))):
-        data += more
-    return data
+    """Read `size` bytes, fewer only at the end: as `archive.streams.read_full`, which is a layer above."""
+    parts, have = [], 0
+    while have < size and (data := src.read(size - have)):
+        parts.append(data)
+        have += len(data)
+    return b"".join(parts)

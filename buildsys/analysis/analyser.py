@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from buildsys.analysis import values
 from buildsys.analysis.configuration import Configuration, Reader, violated
 from buildsys.analysis.context import TargetContext
+from buildsys.analysis.memo import Memo
 from buildsys.analysis.selects import Selector
 from buildsys.errors import BuildError, BuildErrors, Location, UserError
 from buildsys.model.action import Artifact
@@ -23,6 +24,7 @@ from buildsys.sdk import foreign
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
+    from buildsys.analysis.configuration import Reads
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Action
     from buildsys.model.digest import Digest
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from buildsys.sdk.rule import RuleSet
 
 Request: TypeAlias = tuple[Label, Configuration]
-Reads: TypeAlias = "dict[str, str | None]"
 
 
 class Inputs(NamedTuple):
@@ -52,7 +53,7 @@ class Analyser:
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
-        self._known: dict[Label, list[tuple[Reads, ConfiguredTarget | None]]] = {}
+        self._memo = Memo()
         self.graph = ActionGraph()
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
@@ -67,10 +68,11 @@ class Analyser:
         while pending is not None or stack:
             if pending is not None:
                 request, pending = pending, None
-                known, answer = self._recall(*request)
-                if not known and request[0] in stack:
+                known = self._memo.find(*request)
+                answer = known.target if known else None
+                if known is None and request[0] in stack:
                     self._report_cycle(request[0], list(stack))
-                elif not known:
+                elif known is None:
                     stack[request[0]] = self._work(*request)
             if stack:
                 try:
@@ -84,25 +86,12 @@ class Analyser:
         """Return the actions that a configured target itself declares."""
         return self._actions.get((target.label, target.config), [])
 
-    def _recall(self, label: Label, configuration: Configuration) -> tuple[bool, ConfiguredTarget | None]:
-        for reads, target in self._known.get(label, ()):
-            if all(configuration.explicit(name) == value for name, value in reads.items()):
-                return True, target
-        return False, None
-
-    def _reads(self, label: Label, configuration: Configuration) -> Reads:
-        """Return what a target that was looked at read of the configuration, whether it could be analysed or not."""
-        for reads, _ in self._known.get(label, ()):
-            if all(configuration.explicit(name) == value for name, value in reads.items()):
-                return reads
-        return {}
-
     def _work(
         self, label: Label, configuration: Configuration
     ) -> Generator[Request, ConfiguredTarget | None, ConfiguredTarget | None]:
         """Analyse one target; yields the dependencies it needs and is sent what became of them."""
         if self._inputs.broken(label):
-            self._known.setdefault(label, []).append(({}, None))
+            self._memo.add(label, {}, None)
             return None
         target = self._find(label)
         if target is None:
@@ -122,10 +111,12 @@ class Analyser:
             answer = yield (dependency, inner)
             if answer is not None:
                 found[dependency] = answer
-            elif not self._recall(dependency, inner)[0]:
+            known = self._memo.find(dependency, inner)
+            if known is not None:
+                reader.reads.update(known.reads)
+            else:
                 # a cycle, whose other members have not read all they will: what is said here holds for this case alone
                 reader.reads.update({name: inner.explicit(name) for name in inner.parameters})
-            reader.reads.update(self._reads(dependency, inner))
         try:
             self._check_visibility(target, found.values())
             if len(found) == len(wanted):
@@ -182,7 +173,7 @@ class Analyser:
                 errors.extend(several.errors)
         if errors:
             raise BuildErrors(errors)
-        variant = str(len(self._known.get(label, ())) or "")
+        variant = str(self._memo.count(label) or "")
         digests = inputs.rules.module_digests
         context = TargetContext(target, reader, inputs.tables, inputs.pins, digests, inputs.workspace, variant)
         providers, actions = self._run_rule(target, arguments, context, reader)
@@ -228,7 +219,7 @@ class Analyser:
         return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
 
     def _remember(self, target: ConfiguredTarget, reads: Reads) -> ConfiguredTarget:
-        self._known.setdefault(target.label, []).append((reads, target))
+        self._memo.add(target.label, reads, target)
         self.targets.append(target)
         return target
 
@@ -237,7 +228,7 @@ class Analyser:
             self.errors.extend(error.errors)
         elif error is not None:
             self.errors.append(error)
-        self._known.setdefault(label, []).append((_outer_reads(reader, target), None))
+        self._memo.add(label, _outer_reads(reader, target), None)
 
     def _find(self, label: Label) -> Target | None:
         package = self._inputs.packages.get(label.package)

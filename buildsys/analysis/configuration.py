@@ -6,7 +6,7 @@ docker and one for containerd have the actions that know of neither in common.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from buildsys.adapters.versions import parse_range, parse_version
 from buildsys.errors import BuildError, Location, UserError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.parameter import Condition, Constraint, Parameter
+
+Reads: TypeAlias = "Mapping[str, str | None]"
+"""Parameters that were read, with their explicit values; None where the default was taken."""
 
 
 def canonical(parameter: Parameter, value: str, at: Location | None = None) -> str:
@@ -47,10 +50,6 @@ class Configuration:
     def explicit(self, name: str) -> str | None:
         """Return the value that was asked for; None where the default holds."""
         return self._explicit.get(name)
-
-    def all_explicit(self) -> dict[str, str]:
-        """Return every value that was asked for."""
-        return dict(self._explicit)
 
     def with_settings(self, settings: Iterable[tuple[str, str]]) -> Configuration:
         """Return a configuration in which `settings` hold."""

@@ -12,7 +12,7 @@ from buildsys.model.action import Artifact, make_action
 from buildsys.model.tree import path_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buildsys.analysis.configuration import Reader
     from buildsys.kubernetes.tables import Tables
@@ -46,13 +46,18 @@ class TargetContext:
         self._pins = pins
         self._module_digests = module_digests
         self._declared: set[str] = set()
+        self._places: dict[str, dict[str, Location]] = {}
 
     def at(self, attribute: str = "", item: str = "") -> Location:
         """Return the place of an attribute's value (or of an item or key in it), or of the target."""
         node = self._target.attributes.get(attribute)
         if node is None:
             return self._target.at
-        return (_place_of(node, item) if item else None) or node.at
+        if not item:
+            return node.at
+        if attribute not in self._places:
+            self._places[attribute] = dict(reversed(list(_places(node))))
+        return self._places[attribute].get(item, node.at)
 
     def param(self, name: str, attribute: str = "", item: str = "") -> str:
         """Return the value of a parameter; `attribute` (and `item`) say where it is named."""
@@ -124,14 +129,15 @@ class TargetContext:
         return tools
 
 
-def _place_of(node: document.Node, item: str) -> Location | None:
-    """Return where a text stands in a value: as a key of a mapping, or as an item of a list."""
+def _places(node: document.Node) -> Iterator[tuple[str, Location]]:
+    """Yield each text in a value that can be named as an item, with its place: keys of mappings, items of lists."""
     if isinstance(node, document.Scalar):
-        return node.at if node.text == item else None
-    if isinstance(node, document.Sequence):
-        return next((at for inner in node.items if (at := _place_of(inner, item))), None)
-    for key, inner in node.items:
-        at = key.at if key.text == item else None if isinstance(inner, document.Scalar) else _place_of(inner, item)
-        if at is not None:
-            return at
-    return None
+        yield node.text, node.at
+    elif isinstance(node, document.Sequence):
+        for inner in node.items:
+            yield from _places(inner)
+    else:
+        for key, inner in node.items:
+            yield key.text, key.at
+            if not isinstance(inner, document.Scalar):
+                yield from _places(inner)

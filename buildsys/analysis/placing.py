@@ -9,19 +9,18 @@ Kubernetes version has one place for all versions, and a file stands where it do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from buildsys.analysis.configuration import Configuration, Reader
 from buildsys.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
+    from buildsys.analysis.configuration import Reads
     from buildsys.errors import Location
     from buildsys.model.action import Action, Artifact
     from buildsys.model.provider import ConfiguredTarget
-
-Reads: TypeAlias = "Mapping[str, str | None]"
 
 
 def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configuration) -> dict[Artifact, str]:

@@ -11,7 +11,7 @@ from buildsys.errors import UserError
 from buildsys.model.condition import is_condition
 from buildsys.model.document import NO_MATCH, Mapping, Node, Scalar, Sequence, select_branches
 from buildsys.model.label import Label
-from buildsys.sdk.conditions import CONFIG_SETTING, condition, setting_condition
+from buildsys.sdk.conditions import CONFIG_SETTING, DEFAULT, condition, setting_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from buildsys.analysis.configuration import Reader
     from buildsys.model.parameter import Condition, Parameter
     from buildsys.model.target import Target
-
-DEFAULT = "//conditions:default"
 
 
 class Selector:

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from buildsys.archive.fault import ArchiveFault
-from buildsys.archive.streams import BLOCK, Prefixed
+from buildsys.archive.streams import BLOCK
 from buildsys.model.digest import CHUNK
 
 if TYPE_CHECKING:
@@ -109,12 +109,13 @@ class _Streams:
         self._source = source
         self._codec = codec
         self._current = codec.make()
+        self._ahead = b""
 
     def read(self, size: int = CHUNK, /) -> bytes:
         while True:
             if self._current.eof and not self._next():
                 return b""
-            data = b"" if not self._current.needs_input else self._source.read(_IN)
+            data = self._more() if self._current.needs_input else b""
             if not data and self._current.needs_input:
                 raise ArchiveFault("damaged", f"the {self._codec.name} stream is cut short")
             try:
@@ -127,11 +128,15 @@ class _Streams:
         """Start the stream after the one that has ended; False at the end."""
         data = self._current.unused_data
         while not (data := data.lstrip(b"\0")):
-            if not (data := self._source.read(_IN)):
+            if not (data := self._more()):
                 return False
         self._current = self._codec.make()
-        self._source = Prefixed(data, self._source)
+        self._ahead = data
         return True
+
+    def _more(self) -> bytes:
+        data, self._ahead = self._ahead, b""
+        return data or self._source.read(_IN)
 
 
 class _Gzip:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OCTAL = re.compile(rb"[0-7]+")
 _DECIMAL = re.compile(rb"[0-9]{1,20}")
+_LENGTH = re.compile(rb"([0-9]{1,7}) ")
 _MAX_EXTRA = 1 << 20
 """The most bytes of a pax header or long name: names of a megabyte are an attack."""
 
@@ -126,13 +127,14 @@ def _extra(source: Readable, size: int) -> bytes:
 def _pax(data: bytes) -> dict[str, bytes]:
     """Read pax records, `length key=value newline` each, where the length counts itself."""
     records: dict[str, bytes] = {}
-    while data:
-        digits, space, _ = data.partition(b" ")
-        size = int(digits) if space and digits.isdigit() and len(digits) < 8 else 0
-        record = data[len(digits) + 1 : size]
+    position = 0
+    while position < len(data):
+        length = _LENGTH.match(data, position)
+        end = position + int(length[1]) if length else 0
+        record = data[length.end() : end] if length else b""
         key, equals, value = record[:-1].partition(b"=")
-        if not equals or record[-1:] != b"\n" or size > len(data):
+        if not equals or record[-1:] != b"\n" or end > len(data):
             raise ArchiveFault("damaged", "a pax header cannot be read")
         records[key.decode("utf-8", "replace")] = value
-        data = data[size:]
+        position = end
     return records

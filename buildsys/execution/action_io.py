@@ -12,6 +12,7 @@ from buildsys.errors import InternalError
 from buildsys.execution.stop import Stop, Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
+from buildsys.store.cas import owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -171,7 +172,7 @@ class BuildIO:
     def scratch(self) -> str:
         """Return a folder that is removed when the action ends."""
         if not self._scratch:
-            self._scratch = tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=os.path.join(self._store.root, "tmp"))
+            self._scratch = tempfile.mkdtemp(prefix=owner(), dir=os.path.join(self._store.root, "tmp"))
         return self._scratch
 
     def _check(self) -> None:

@@ -14,6 +14,7 @@ import queue
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
@@ -134,7 +135,8 @@ class Executor:
             while self._ready:
                 self._examine(self._ready.popleft())
             if self._running:
-                self._take(*self._done.get())
+                with suppress(queue.Empty):  # while one action takes long, the others' results are made durable
+                    self._take(*self._done.get(timeout=FLUSH_SECONDS))
             if time.monotonic() - self._flushed > FLUSH_SECONDS:
                 self._store.flush()
                 self._flushed = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 from buildsys.model.tree import Tree
@@ -21,27 +22,41 @@ class Makers:
     def __init__(self, blobs: BlobStore, values: Mapping[Artifact, Value]) -> None:
         self._blobs = blobs
         self._values = values
-        self._actions: list[Action] = []
+        self._new: list[Action] = []
+        self._whole: dict[Digest, Action] = {}
+        self._inside: dict[Digest, tuple[int, Action]] = {}
+        self._unread: list[tuple[int, Action, Digest]] = []
+        self._count = count()
 
     def add(self, action: Action) -> None:
         """Count an action among those that have values."""
-        self._actions.append(action)
+        self._new.append(action)
 
     def find(self, digest: Digest) -> Action | None:
         """Return the first action with an output that is the blob, or a tree with the blob in it."""
-        for action in self._actions:
-            if any(self._values[output].digest == digest for output in action.outputs):
-                return action
-        for action in self._actions:
+        for action in self._new:
             for output in action.outputs:
                 value = self._values[output]
-                if value.tree and self._holds(value, digest):
-                    return action
-        return None
+                self._whole.setdefault(value.digest, action)
+                if value.tree:
+                    self._unread.append((next(self._count), action, value.digest))
+        self._new.clear()
+        if digest in self._whole:
+            return self._whole[digest]
+        self._read_trees()
+        found = self._inside.get(digest)
+        return found[1] if found else None
 
-    def _holds(self, tree: Value, digest: Digest) -> bool:
-        try:
-            entries = Tree.from_bytes(self._blobs.read(tree.digest)).entries
-        except BlobMissing:
-            return False
-        return any(entry.digest == digest for entry in entries)
+    def _read_trees(self) -> None:
+        """Count what is in the trees that can be read; one that is lost may be there again the next time."""
+        lost: list[tuple[int, Action, Digest]] = []
+        for number, action, tree in self._unread:
+            try:
+                entries = Tree.from_bytes(self._blobs.read(tree)).entries
+            except BlobMissing:
+                lost.append((number, action, tree))
+                continue
+            for entry in entries:
+                if entry.digest and (entry.digest not in self._inside or self._inside[entry.digest][0] > number):
+                    self._inside[entry.digest] = (number, action)
+        self._unread = lost

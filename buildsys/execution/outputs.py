@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from buildsys.archive.streams import copy
 from buildsys.execution.hashing import HashingWriter
-from buildsys.model.digest import CHUNK
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
-from buildsys.store.cas import BlobMissing, remove_rubbish
+from buildsys.store.cas import BlobMissing, owner, remove_rubbish
 from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
@@ -74,19 +74,10 @@ class Outputs:
     @contextmanager
     def create(self, path: str, check: Callable[[], None], *, executable: bool = False) -> Iterator[HashingWriter]:
         """Write a file directly; it takes its place once the context ends without an exception."""
-        target = os.path.join(self.folder, path)
-        part = ""
-        try:
-            part = self._part(target)
+        with self._replacing(path) as part:
             with open(part, "wb", buffering=0) as stream, HashingWriter(stream, check) as writer:
                 yield writer
-            self._place(part, target, path, writer.digest, 0o755 if executable else 0o644)
-        except OSError as error:
-            _remove(part)
-            raise store_fault(error, target, OTHER) from error
-        except BaseException:
-            _remove(part)
-            raise
+            self._place(part, path, writer.digest, 0o755 if executable else 0o644)
 
     def accept(self, path: str) -> None:
         """Count a file that is current among the outputs."""
@@ -96,21 +87,10 @@ class Outputs:
         if self._holds(path, digest, mode):
             self.accept(path)
             return
-        target = os.path.join(self.folder, path)
-        with self._blobs.open(digest) as source:
-            part = ""
-            try:
-                part = self._part(target)
-                with open(part, "wb", buffering=0) as stream:
-                    while chunk := source.read(CHUNK):
-                        stream.write(chunk)
-                self._place(part, target, path, digest, mode)
-            except OSError as error:
-                _remove(part)
-                raise store_fault(error, target, OTHER) from error
-            except BaseException:
-                _remove(part)
-                raise
+        with self._blobs.open(digest) as source, self._replacing(path) as part:
+            with open(part, "wb") as stream:  # buffered: it writes again what the system took only a part of
+                copy(source, stream)
+            self._place(part, path, digest, mode)
         self.accept(path)
 
     def _write_tree(self, path: str, tree: Tree) -> None:
@@ -195,12 +175,24 @@ class Outputs:
             and fingerprint == (known.size, known.mtime_ns, known.ctime_ns, known.inode)
         )
 
-    def _part(self, target: str) -> str:
-        self._make_folder(os.path.dirname(target))
-        os.makedirs(self._tmp, exist_ok=True)
-        return os.path.join(self._tmp, f"{os.getpid()}-{next(self._serial)}")
+    @contextmanager
+    def _replacing(self, path: str) -> Iterator[str]:
+        """Give the path of a temporary file that is to take the place of the one at `path`; no part of it is left."""
+        target, part = os.path.join(self.folder, path), ""
+        try:
+            self._make_folder(os.path.dirname(target))
+            os.makedirs(self._tmp, exist_ok=True)
+            part = os.path.join(self._tmp, f"{owner()}{next(self._serial)}")
+            yield part
+        except OSError as error:
+            _remove(part)
+            raise store_fault(error, target, OTHER) from error
+        except BaseException:
+            _remove(part)
+            raise
 
-    def _place(self, part: str, target: str, path: str, digest: Digest, mode: int) -> None:
+    def _place(self, part: str, path: str, digest: Digest, mode: int) -> None:
+        target = os.path.join(self.folder, path)
         os.chmod(part, mode)
         if os.path.isdir(target) and not os.path.islink(target):
             _remove_folder(target)

@@ -10,9 +10,9 @@ import stat
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
+from buildsys.archive.streams import copy
 from buildsys.errors import EnvironmentFault, UserError
 from buildsys.model.action import Artifact, Value
-from buildsys.store.cas import copy
 from buildsys.store.workspace_state import file_state
 
 if TYPE_CHECKING:

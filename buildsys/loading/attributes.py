@@ -12,7 +12,7 @@ from buildsys.loading.fields import Fields, boolean_fault, text_fault
 from buildsys.model.condition import is_condition
 from buildsys.model.document import INTEGER, NULL, SELECT, Mapping, Node, Scalar, Sequence, described, select_branches
 from buildsys.model.label import Label
-from buildsys.sdk.conditions import condition
+from buildsys.sdk.conditions import DEFAULT, condition
 from buildsys.sdk.rule import BOOL, CHOICE, FILE, FILES, INT, LIST_KINDS, STRING_DICT, STRINGS, TARGET, TARGET_DICT
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from buildsys.model.parameter import Parameter
     from buildsys.sdk.rule import Attribute
-
-DEFAULT_CONDITION = "//conditions:default"
 
 
 class WrittenGlob(NamedTuple):
@@ -82,7 +80,7 @@ def examine(node: Node, attribute: Attribute, package: str, parameters: Names[st
 
 def _select(branches: Mapping, package: str, parameters: Names[str, Parameter], found: Found) -> None:
     for key, _ in branches.items:
-        if key.text == DEFAULT_CONDITION:
+        if key.text == DEFAULT:
             continue
         try:
             if is_condition(key.text):

@@ -29,6 +29,10 @@ class Entry(NamedTuple):
     target: str = ""
 
 
+LONGEST = 4096
+"""Characters of a path or link target: no Linux makes longer ones, and a megabyte of slashes is an attack."""
+
+
 class PathFault(ValueError):
     """A path that a tree cannot hold; the text says why."""
 
@@ -37,6 +41,8 @@ def path_fault(path: str) -> str:
     """Say why `path` cannot be the path of a tree entry, or return the empty string."""
     if not path:
         return "the path is empty"
+    if len(path) > LONGEST:
+        return f"'{path[:40]}...' has more than {LONGEST} characters"
     if path.startswith("/"):
         return f"'{path}' is absolute"
     if "\0" in path or "\n" in path:
@@ -53,6 +59,8 @@ def link_fault(path: str, target: str) -> str:
     """Say why a symbolic link at `path` to `target` leaves its root, or return the empty string."""
     if not target:
         return "the link target is empty"
+    if len(target) > LONGEST:
+        return f"'{path}' links to more than {LONGEST} characters"
     if target.startswith("/"):
         return f"'{path}' links to the absolute path '{target}'"
     depth = path.count("/")

@@ -20,7 +20,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = LAYER + "+gzip"
-LAYER_ZSTD = LAYER + "+zstd"
 
 
 class Descriptor(NamedTuple):

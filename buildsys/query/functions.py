@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Nodes: TypeAlias = dict[Node, None]
 """A set of nodes that keeps the order in which they were found."""
-Argument: TypeAlias = "Nodes | str | int"
 
 UNLIMITED = 1 << 30
 

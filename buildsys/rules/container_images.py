@@ -8,9 +8,7 @@ from typing import ClassVar
 from buildsys.actions.merge import Merge
 from buildsys.actions.sample import SampleRegistry
 from buildsys.sdk import Artifact, Context, DefaultInfo, LayerInfo, Provider, Rule, TreeEntry, TreeInfo, attr
-
-SOURCE = "source"
-SAMPLE = "sample"
+from buildsys.sdk.sample import wants_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +28,7 @@ class ContainerImages(Rule):
     def analyse(self, ctx: Context) -> tuple[Provider, ...]:
         """One action, one tree out."""
         out = ctx.declare(ctx.label.name)
-        if ctx.has_param(SOURCE) and ctx.param(SOURCE) == SAMPLE:
+        if wants_sample(ctx):
             ctx.register(
                 SampleRegistry(images=self.images, arch=self.arch, shown=ctx.shown(self.images)),
                 [out],

@@ -11,9 +11,8 @@ from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
 from buildsys.errors import BuildErrors, DependencyError, UserError
 from buildsys.model.digest import is_digest
 from buildsys.sdk import Context, DefaultInfo, Operation, Provider, Rule, attr
+from buildsys.sdk.sample import wants_sample
 
-SOURCE = "source"
-SAMPLE = "sample"
 UNVERSIONED = "-"
 """What stands in the lock file in place of a version."""
 
@@ -48,7 +47,7 @@ class HttpFile(Rule):
         """One Download (or stand-in) action, one file out."""
         out = ctx.declare(self.downloaded_file_path or ctx.label.name, "downloaded_file_path")
         name = self.pin or ctx.label.name
-        if self.sample and ctx.has_param(SOURCE) and ctx.param(SOURCE) == SAMPLE:
+        if self.sample and wants_sample(ctx):
             ctx.register(self._stand_in(name), [out], f"Sample {out.path}")
         else:
             ctx.register(self._download(ctx, name), [out], f"Download {name} {self.version} {self.arch}")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CONFIG_SETTING = "config_setting"
 
+DEFAULT = "//conditions:default"
+"""The branch of a select that holds where no other does."""
+
 
 def condition(text: str, parameters: Names[str, Parameter], at: Location) -> Condition:
     """Parse a condition. Raises `UserError` as `parse_condition` does, and B605 for what is no version range."""

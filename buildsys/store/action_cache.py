@@ -14,6 +14,8 @@ from buildsys.model.action import ActionResult, Value
 from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from buildsys.model.digest import Digest
     from buildsys.store.database import Database
 
@@ -21,10 +23,14 @@ FLUSH_COUNT = 2000
 
 
 class ActionCache:
-    """Results by action key; what is put becomes visible to other processes with `flush`."""
+    """Results by action key; what is put becomes visible to other processes with `flush`.
 
-    def __init__(self, database: Database) -> None:
+    `flush_blobs` makes blobs visible; it is called before each flush, while nothing can be put.
+    """
+
+    def __init__(self, database: Database, flush_blobs: Callable[[], None]) -> None:
         self._database = database
+        self._flush_blobs = flush_blobs
         self._lock = threading.Lock()
         self._pending: dict[Digest, tuple[str, str]] = {}
 
@@ -56,8 +62,9 @@ class ActionCache:
         return str(rows[0][0]) if rows else None
 
     def flush(self) -> None:
-        """Make everything that was put visible to other processes, in one transaction."""
+        """Make what was put visible to other processes, in one transaction, after the blobs that it names."""
         with self._lock:
+            self._flush_blobs()
             pending = self._pending
             if not pending:
                 return

@@ -8,8 +8,8 @@ Layout of the versioned bucket, below the store's root:
 
 A blob is written to `tmp`, flushed to the disk and renamed, so a blob that is there is whole. A small blob is hashed
 each time it is read; a large one is trusted while its fingerprint (size, mtime, ctime, inode) is the one recorded when
-it was hashed, and hashed again otherwise. What fails the check is
-removed and counts as missing: its producer runs again.
+it was hashed, and hashed again otherwise. What fails the check is removed and counts as missing: its producer runs
+again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import io
 import os
 import shutil
 import threading
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from itertools import count
+from typing import TYPE_CHECKING, BinaryIO
 
-from buildsys.model.digest import CHUNK, Digest, digest_bytes, digest_stream
+from buildsys.model.digest import Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ PACK_LIMIT = 64 * 1024
 
 FLUSH_BYTES = 8 << 20
 FLUSH_COUNT = 2000
+
+ABANDONED_SECONDS = 24 * 3600
+"""How long ago another container must have written to a temporary file for nobody to be writing it any more."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
@@ -75,7 +80,7 @@ class BlobWriter:
             self._buffer += data
             if len(self._buffer) >= PACK_LIMIT:
                 self._path = self._store.temporary()
-                self._file = open(self._path, "wb", buffering=0)  # noqa: SIM115 - closed by commit or abandon
+                self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115 - closed by commit or abandon
                 self._write_out(self._buffer)
                 self._buffer = None
         else:
@@ -128,7 +133,8 @@ class BlobStore:
         self._new_files: dict[Digest, tuple[int, int, int, int]] = {}
         self._made: set[str] = set()
         self._sound: set[Digest] = set()
-        self._serial = 0
+        self._serial = count()
+        self._token = os.urandom(4).hex()
         try:
             os.makedirs(self._cas, exist_ok=True)
             os.makedirs(self._tmp, exist_ok=True)
@@ -212,9 +218,7 @@ class BlobStore:
 
     def temporary(self) -> str:
         """Return the path of a new file to write to, on the file system of the store."""
-        with self._lock:
-            self._serial += 1
-            return os.path.join(self._tmp, f"{os.getpid()}-{self._serial}")
+        return os.path.join(self._tmp, f"{owner()}{self._token}-{next(self._serial)}")
 
     def add_small(self, digest: Digest, data: bytes) -> None:
         """Take in a small blob whose digest the caller has computed."""
@@ -254,6 +258,7 @@ class BlobStore:
                     "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
                     [(bytes.fromhex(digest), *print_) for digest, print_ in files.items()],
                 )
+            self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
 
@@ -296,7 +301,7 @@ class BlobStore:
         except OSError:
             return False
         if found != digest:
-            with _quietly():
+            with suppress(OSError):
                 os.unlink(path)
             self._sound.discard(digest)
             return False
@@ -312,34 +317,38 @@ def _fingerprint(stat: os.stat_result) -> tuple[int, int, int, int]:
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    with suppress(OSError):
-        yield
+def owner() -> str:
+    """Return how the names of this process's temporary files begin: its id, and the space of ids that it counts in.
+
+    Containers that share a store have the same ids, and cannot see each other's.
+    """
+    return f"{os.getpid()}-{_space()}-"
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return "0"
 
 
 def remove_rubbish(root: str) -> None:
-    """Remove what killed processes left in `tmp`: files of process ids that are gone."""
-    folder = os.path.join(root, "tmp")
+    """Remove what killed processes left in `tmp`: files of processes that are gone.
+
+    Whether a process of another container is gone cannot be told; what it left is rubbish after ABANDONED_SECONDS.
+    """
+    folder, space = os.path.join(root, "tmp"), _space()
     try:
         names = os.listdir(folder)
     except OSError:
         return
     for name in names:
-        pid = name.partition("-")[0]
-        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
-            with _quietly():
-                path = os.path.join(folder, name)
-                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
-
-class Readable(Protocol):
-    """What can be read from front to back; an empty answer is the end."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-def copy(source: Readable, target: BlobWriter) -> None:
-    """Stream `source` into `target`."""
-    while chunk := source.read(CHUNK):
-        target.write(chunk)
+        pid, _, rest = name.partition("-")
+        if not pid.isdigit():
+            continue
+        path = os.path.join(folder, name)
+        with suppress(OSError):
+            is_own = rest.partition("-")[0] == space
+            if os.path.exists(f"/proc/{pid}") if is_own else os.lstat(path).st_mtime > time.time() - ABANDONED_SECONDS:
+                continue
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)

@@ -32,7 +32,6 @@ class LocalStore(NamedTuple):
 
     def flush(self) -> None:
         """Make what was added visible: blobs first, so that no result ever names a blob that was not written."""
-        self.blobs.flush()
         self.actions.flush()
 
     def identity(self) -> list[Seen]:
@@ -42,8 +41,10 @@ class LocalStore(NamedTuple):
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
-        self.database.close()
+        try:
+            self.flush()
+        finally:
+            self.database.close()
 
 
 def open_store(folder: str) -> LocalStore:
@@ -59,4 +60,5 @@ def open_store(folder: str) -> LocalStore:
     except OSError as error:
         raise store_fault(error, root) from error
     remove_rubbish(root)
-    return LocalStore(root, database, BlobStore(root, database), ActionCache(database))
+    blobs = BlobStore(root, database)
+    return LocalStore(root, database, blobs, ActionCache(database, blobs.flush))

@@ -174,5 +174,7 @@ class WorkspaceState:
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
-        self._database.close()
+        try:
+            self.flush()
+        finally:
+            self._database.close()

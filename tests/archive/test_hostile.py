@@ -386,3 +386,31 @@ def test_an_xz_stream_that_wants_gigabytes_of_memory_is_refused() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "emory" in refused(bytes(block)).reason
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20
+
+
+@pytest.mark.parametrize(("flag", "member"), [(b"L", "f"), (b"K", "l")])
+def test_a_name_or_target_of_many_folders_is_refused(flag: bytes, member: str) -> None:
+    """A tree has every folder on the way as an entry: these would take gigabytes."""
+    text = b"a/" * 400_000 + b"a"
+    extra = tarfile.TarInfo("x")
+    extra.type, extra.size = flag, len(text)
+    data = (
+        extra.tobuf() + text + bytes(-len(text) % 512) + tar_of(info("l", LINK, "f") if member == "l" else ("f", b""))
+    )
+    assert "more than 4096 characters" in refused(data).reason
+
+
+def test_a_megabyte_of_pax_records_is_read_in_no_time() -> None:
+    record = b"6 a=b\n" * 170_000
+    extra = tarfile.TarInfo("x")
+    extra.type, extra.size = b"x", len(record)
+    began = time.process_time()
+    assert consume(extra.tobuf() + record + bytes(-len(record) % 512) + tar_of(("file", b"content"))) == ["file"]
+    assert time.process_time() - began < 2
+
+
+def test_thousands_of_streams_need_no_deep_stack() -> None:
+    """Parallel compressors write a stream for each few hundred kilobytes."""
+    plain = tar_of(("file", b"content"))
+    data = b"".join(bz2.compress(plain[start : start + 4]) for start in range(0, len(plain), 4))
+    assert consume(data) == ["file"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.errors import ActionFailed, EnvironmentFault, InternalError, Interrupted
+from buildsys.execution import executor
 from buildsys.model.digest import digest_bytes
 from buildsys.model.tree import FILE, Entry, Tree
 from tests.execution.engine import (
@@ -486,6 +487,23 @@ class TestInterrupts:
             engine.build(actions, output("last"), events=Interrupting())
         engine.good(actions, output("last"))
         assert engine.ran == ["last"]
+
+
+def test_what_has_finished_is_durable_while_another_action_takes_long(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "FLUSH_SECONDS", 0.02)
+
+    def long(io: ActionIO, _: tuple[Artifact, ...]) -> None:
+        other = engine.open()
+        while not other.blobs.contains(digest_bytes(b"quick")):
+            io.pause(0.01)
+        other.close()
+        io.write(b"long")
+
+    BEHAVIOURS.update({"long": long, "quick": writes(b"quick")})
+    engine.good([toy("quick"), toy("long")], output("long"), output("quick"))
+    assert engine.bin("p/long").read_bytes() == b"long"
 
 
 class TestDirectOutputs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import stat
 import sys
@@ -354,3 +355,22 @@ def test_a_tree_over_any_others_is_the_tree_alone(
         shutil.rmtree(folder.path("fresh"))
     folder.write("fresh", *entries_of(folder, sequence[-1]))
     assert folder.found("t") == folder.found("fresh")
+
+
+@pytest.mark.parametrize("size", [1_300_000, 1_048_576 * 2])
+def test_a_file_that_the_disk_has_no_room_for_is_not_put_in_place(tmp_path: Path, size: int) -> None:
+    """The last write of a file may be cut short without an error: only the next one would fail."""
+    folder = Folder(tmp_path)
+    value = Value(folder.store.blobs.put(b"x" * size), size)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, before[1]))
+    try:
+        with pytest.raises(EnvironmentFault) as caught:
+            folder.outputs.write("f", value)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.code == "B501"
+    assert not folder.path("f").exists()
+    assert list((folder.base / "tmp").iterdir()) == []
+    folder.outputs.write("f", value)
+    assert folder.path("f").stat().st_size == size

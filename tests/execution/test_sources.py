@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildsys.archive import streams
 from buildsys.errors import EnvironmentFault, UserError
 from buildsys.execution import sources as module
 from buildsys.execution.sources import Sources
 from buildsys.model.action import Artifact
 from buildsys.model.digest import digest_bytes
-from buildsys.store import cas
 from buildsys.store.local import open_store
 from buildsys.store.workspace_state import FileState, WorkspaceState
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_replaced_is_seen(place: Place) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cas.copy
+    real = streams.copy
     edits = iter([b"two, longer", b"three, longer still"])
 
     def copy(source: BinaryIO, target: BlobWriter) -> None:
@@ -135,7 +135,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkey
 
 
 def test_a_file_that_never_stops_changing_is_an_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, turns = cas.copy, iter(range(100))
+    real, turns = streams.copy, iter(range(100))
 
     def copy(source: BinaryIO, target: BlobWriter) -> None:
         real(source, target)
@@ -158,7 +158,7 @@ def test_what_was_seen_is_what_stat_said_before_the_file_was_read(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = place.file.stat()
-    real = cas.copy
+    real = streams.copy
     edits = iter([b"two, longer"])
 
     def copy(source: BinaryIO, target: BlobWriter) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ import pytest
 from buildsys.errors import EnvironmentFault
 from buildsys.model.action import ActionResult, Value
 from buildsys.model.digest import digest_bytes
-from buildsys.store import cas
+from buildsys.store import action_cache, cas
+from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import PACK_LIMIT, BlobMissing
 from buildsys.store.local import LocalStore, open_store
 
@@ -290,30 +292,51 @@ class TestRubbish:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         tmp = stores.folder / "v1" / "tmp"
-        (tmp / f"{dead.pid}-1").write_bytes(b"half")
-        (tmp / f"{dead.pid}-scratch").mkdir()
-        (tmp / f"{dead.pid}-scratch" / "file").write_text("")
-        (tmp / f"{os.getpid()}-1").write_bytes(b"half")
-        (tmp / f"{os.getppid()}-scratch").mkdir()
-        (tmp / "README").write_text("")
+        own = cas.owner().partition("-")[2]
+        (tmp / f"{dead.pid}-{own}1").write_bytes(b"half")
+        (tmp / f"{dead.pid}-{own}scratch").mkdir()
+        (tmp / f"{dead.pid}-{own}scratch" / "file").write_text("")
+        kept = [f"{os.getpid()}-{own}1", f"{os.getppid()}-{own}scratch", "README"]
+        (tmp / kept[0]).write_bytes(b"half")
+        (tmp / kept[1]).mkdir()
+        (tmp / kept[2]).write_text("")
         stores.open()
-        assert stores.temporary() == sorted([f"{os.getpid()}-1", f"{os.getppid()}-scratch", "README"])
+        assert stores.temporary() == sorted(kept)
+
+    def test_files_of_other_containers_are_kept_for_a_day(self, stores: Stores) -> None:
+        stores.open()
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        tmp = stores.folder / "v1" / "tmp"
+        young, old = tmp / f"{dead.pid}-7-1", tmp / f"{os.getpid()}-7-2"
+        young.write_bytes(b"half")
+        old.write_bytes(b"half")
+        os.utime(old, (time.time() - 100_000,) * 2)
+        stores.open()
+        assert stores.temporary() == [young.name]
+
+    def test_two_stores_of_one_process_id_write_to_files_of_their_own(self, stores: Stores) -> None:
+        one, two = stores.open(), stores.open()
+        with one.blobs.create() as first, two.blobs.create() as second:
+            first.write(LARGE)
+            second.write(LARGE[::-1] + b"other")
+        assert one.blobs.read(first.digest) == LARGE
+        assert two.blobs.read(second.digest) == LARGE[::-1] + b"other"
 
 
 class TestOrderOfFlushing:
     def test_no_result_is_seen_before_its_blobs(self, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(action_cache, "FLUSH_COUNT", 0)
         one, two = stores.open(), stores.open()
         digest = one.blobs.put(SMALL)
-        one.actions.put("a" * 64, ActionResult((Value(digest, len(SMALL)),)), "{}")
-        flush = one.actions.flush
         seen = []
 
-        def watch(_: object) -> None:
+        def watch() -> None:
+            one.blobs.flush()
             seen.append((two.blobs.contains(digest), two.actions.get("a" * 64)))
-            flush()
 
-        monkeypatch.setattr(type(one.actions), "flush", watch)
-        one.flush()
+        actions = ActionCache(one.database, watch)
+        actions.put("a" * 64, ActionResult((Value(digest, len(SMALL)),)), "{}")
         assert seen == [(True, None)]
         assert two.actions.get("a" * 64) is not None
 
