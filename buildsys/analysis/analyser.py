@@ -58,6 +58,8 @@ class Analyser:
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
         """Every configured target, each after those it depends on."""
+        self.remarks: dict[str, None] = {}
+        """What rules want a build to say, each once."""
         self._actions: dict[tuple[Label, str], list[Action]] = {}
 
     def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
@@ -184,6 +186,7 @@ class Analyser:
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
         self._actions[label, config] = actions
+        self.remarks.update(dict.fromkeys(context.remarks))
         for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())

@@ -37,6 +37,7 @@ class TargetContext:
     ) -> None:
         self.label: Label = target.label
         self.tables = tables
+        self.remarks: list[str] = []
         self._registered: list[tuple[Operation, tuple[Artifact, ...], str]] = []
         self.lockfile = workspace.lockfile
         self._packages = workspace.packages
@@ -89,6 +90,10 @@ class TargetContext:
             self.fail("B221", f"the output '{name}' is declared twice", attribute=attribute, item=item, hint=hint)
         self._declared.add(name)
         return Artifact(self.label.package, name, self.label.name, self._variant)
+
+    def remark(self, text: str) -> None:
+        """Have a build say something that its user should know."""
+        self.remarks.append(text)
 
     def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
         """Register the action that makes `outputs`."""

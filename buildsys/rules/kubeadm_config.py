@@ -8,7 +8,7 @@ from typing import ClassVar
 from buildsys.actions.write import Write
 from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import BuildErrors, Location
-from buildsys.kubernetes.combinations import Combination, check
+from buildsys.kubernetes.combinations import Combination, advise, check
 from buildsys.kubernetes.kubeadm import KubeadmOptions, render
 from buildsys.sdk import Context, DefaultInfo, Provider, Rule, attr
 
@@ -49,6 +49,8 @@ class KubeadmConfig(Rule):
         places = {name: ctx.at(name) for name in ("kubernetes", "cri", "containerd", "docker", "api_version")}
         if problems := check(ctx.tables, wanted, places):
             raise BuildErrors(problems)
+        for remark in advise(ctx.tables, wanted):
+            ctx.remark(remark)
         options = KubeadmOptions(
             kubernetes=kubernetes,
             cri=self.cri,

@@ -55,6 +55,10 @@ class Context(Protocol):
         """
         ...
 
+    def remark(self, text: str) -> None:
+        """Have a build say something that its user should know, though nothing is wrong."""
+        ...
+
     def register(self, operation: Operation, outputs: Sequence[Artifact], progress: str = "") -> None:
         """Register the action that makes `outputs`."""
         ...

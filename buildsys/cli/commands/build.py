@@ -11,6 +11,7 @@ from buildsys import session, snapshot
 from buildsys.cli.terminal import Reported
 from buildsys.errors import BuildError, BuildErrors, UsageError, UserError
 from buildsys.model.provider import TestInfo
+from buildsys.sdk.sample import SAMPLE, SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -280,8 +281,10 @@ def _result_lines(request: Request, built: Built) -> list[str]:
 
 def _remarks(built: Built) -> list[str]:
     """Return what a user must know of a build that succeeded."""
-    sample = any((target.reads or {}).get("source") == "sample" for target in built.analysed.targets.values())
-    return ["This is a sample: stand-ins take the place of upstream's files. It is not deployable."] if sample else []
+    remarks = list(built.analysed.analyser.remarks)
+    if any((target.reads or {}).get(SOURCE) == SAMPLE for target in built.analysed.targets.values()):
+        remarks.append("This is a sample: stand-ins take the place of upstream's files. It is not deployable.")
+    return remarks
 
 
 def _report(request: Request, built: Built, began: float) -> None:
