@@ -4,7 +4,8 @@
     kubernetes=1.28.15/rootfs/containerd-amd64.tar.zst
 
 Only parameters that the maker of a file or its dependencies read are named: a target that does not depend on the
-Kubernetes version has one place for all versions, and a file stands where it does whoever asked for it.
+Kubernetes version has one place for all versions, and a file stands where it does whoever asked for it. A name that is
+too long for a file system is cut, and ends in a digest of all of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from buildsys.analysis.configuration import Configuration, Reader
 from buildsys.errors import UserError
+from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from buildsys.model.provider import ConfiguredTarget
 
 Reads: TypeAlias = "Mapping[str, str | None]"
+
+LONGEST_NAME = 255
+"""Bytes of the name of a folder that every common file system takes."""
 
 
 def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configuration) -> dict[Artifact, str]:
@@ -84,7 +89,16 @@ def _named_parameters(reads: Reads, configuration: Configuration, at: Location) 
         others = {other: given for other, given in reads.items() if other != name}
         if value != _reader(others, configuration, at).param(name):
             named.append(f"{name}={value.replace('/', '%2F')}")
-    return ",".join(named)
+    return _short(",".join(named))
+
+
+def _short(name: str) -> str:
+    """Return a name as it is, or, when it is too long, its beginning and a digest of all of it."""
+    data = name.encode()
+    if len(data) <= LONGEST_NAME:
+        return name
+    end = f"...{digest_bytes(data)[:16]}"
+    return data[: LONGEST_NAME - len(end)].decode(errors="ignore") + end
 
 
 def _reader(reads: Reads, configuration: Configuration, at: Location | None) -> Reader:
