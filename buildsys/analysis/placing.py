@@ -17,13 +17,15 @@ from buildsys.errors import UserError
 from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from buildsys.errors import Location
     from buildsys.model.action import Action, Artifact
     from buildsys.model.provider import ConfiguredTarget
 
 Reads: TypeAlias = "Mapping[str, str | None]"
+
+_APART = "give one of the outputs another name, or build the targets one after the other"
 
 LONGEST_NAME = 255
 """Bytes of the name of a folder that every common file system takes."""
@@ -32,7 +34,7 @@ LONGEST_NAME = 255
 def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configuration) -> dict[Artifact, str]:
     """Return the path of every file of `targets`, relative to the output folder.
 
-    Raises `UserError` B228 when two different files would stand at one path.
+    Raises `UserError` B228 when two different files would stand at one path, or one below the other.
     """
     paths: dict[Artifact, str] = {}
     owners: dict[str, tuple[Artifact, ConfiguredTarget, Reads]] = {}
@@ -50,9 +52,26 @@ def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configurati
                     "B228",
                     f"'{target.label}' and '{other.label}' both have an output '{path}'",
                     at=target.at,
-                    hint="give one of the outputs another name, or build the targets one after the other",
+                    hint=_APART,
+                )
+    for path, (_, target, _) in owners.items():
+        for above in _folders(path):
+            if above in owners:
+                owner = owners[above][1].label
+                raise UserError(
+                    "B228",
+                    f"'{target.label}' has an output '{path}' below '{above}', which is one of '{owner}'",
+                    at=target.at,
+                    hint=_APART,
                 )
     return paths
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Return the folders that a path is in."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def all_paths(
