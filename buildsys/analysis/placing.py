@@ -4,7 +4,8 @@
     kubernetes=1.28.15/rootfs/containerd-amd64.tar.zst
 
 Only parameters that the maker of a file or its dependencies read are named: a target that does not depend on the
-Kubernetes version has one place for all versions, and a file stands where it does whoever asked for it.
+Kubernetes version has one place for all versions, and a file stands where it does whoever asked for it. A name that is
+too long for a file system is cut, and ends in a digest of all of it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ from typing import TYPE_CHECKING
 
 from buildsys.analysis.configuration import Configuration, Reader
 from buildsys.errors import UserError
+from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from buildsys.analysis.configuration import Reads
     from buildsys.errors import Location
     from buildsys.model.action import Action, Artifact
     from buildsys.model.provider import ConfiguredTarget
 
+_APART = "give one of the outputs another name, or build the targets one after the other"
+
+LONGEST_NAME = 255
+"""Bytes of the name of a folder that every common file system takes."""
+
 
 def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configuration) -> dict[Artifact, str]:
     """Return the path of every file of `targets`, relative to the output folder.
 
-    Raises `UserError` B228 when two different files would stand at one path.
+    Raises `UserError` B228 when two different files would stand at one path, or one below the other.
     """
     paths: dict[Artifact, str] = {}
     owners: dict[str, tuple[Artifact, ConfiguredTarget, Reads]] = {}
@@ -44,9 +51,26 @@ def output_paths(targets: Iterable[ConfiguredTarget], configuration: Configurati
                     "B228",
                     f"'{target.label}' and '{other.label}' both have an output '{path}'",
                     at=target.at,
-                    hint="give one of the outputs another name, or build the targets one after the other",
+                    hint=_APART,
+                )
+    for path, (_, target, _) in owners.items():
+        for above in _folders(path):
+            if above in owners:
+                owner = owners[above][1].label
+                raise UserError(
+                    "B228",
+                    f"'{target.label}' has an output '{path}' below '{above}', which is one of '{owner}'",
+                    at=target.at,
+                    hint=_APART,
                 )
     return paths
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Return the folders that a path is in."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def all_paths(
@@ -83,7 +107,16 @@ def _named_parameters(reads: Reads, configuration: Configuration, at: Location) 
         others = {other: given for other, given in reads.items() if other != name}
         if value != _reader(others, configuration, at).param(name):
             named.append(f"{name}={value.replace('/', '%2F')}")
-    return ",".join(named)
+    return _short(",".join(named))
+
+
+def _short(name: str) -> str:
+    """Return a name as it is, or, when it is too long, its beginning and a digest of all of it."""
+    data = name.encode()
+    if len(data) <= LONGEST_NAME:
+        return name
+    end = f"...{digest_bytes(data)[:16]}"
+    return data[: LONGEST_NAME - len(end)].decode(errors="ignore") + end
 
 
 def _reader(reads: Reads, configuration: Configuration, at: Location | None) -> Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -10,12 +11,20 @@ from buildsys import snapshot
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_streams()
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before the command line knows what to do about it
         sys.stderr.write("ERROR: interrupted [B801]\n")
         code = 8
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Give the process the standard streams that it was started without, so that no other file takes their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def run(argv: list[str]) -> int:

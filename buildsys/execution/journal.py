@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def record(state: WorkspaceState, sources: Sources, request: str, outcome: Outcome) -> None:
-    """Write down a build: what ran and why it had to, and the keys that all its actions have now."""
+    """Write down a build: what ran and why it had to, and the keys that its actions have results under now.
+
+    An action that failed is remembered as it was when it last had a result: that is what the next one differs from.
+    """
     ran = []
     for entry in outcome.ran:
         name = action_name(entry.action)
@@ -26,6 +29,8 @@ def record(state: WorkspaceState, sources: Sources, request: str, outcome: Outco
         owner = str(entry.action.owner)
         ran.append(RanAction(name, owner, entry.key, inputs, before, before_inputs, reason, entry.seconds))
     for action, key in outcome.keys.values():
+        if any(artifact not in outcome.values for artifact in action.outputs):
+            continue
         name = action_name(action)
         last = state.last_key(name)
         if last is None or last[0] != key:

@@ -116,7 +116,11 @@ def _dict(node: Node, attribute: Attribute, package: str, found: Found) -> None:
         found.errors.append(UserError("B204", message, at=node.at, hint="write `name: value` lines"))
         return
     for _, value in node.items:
-        if attribute.kind == TARGET_DICT:
+        if select_branches(value) is not None:
+            message = f"a select chooses the whole mapping '{attribute.name}', not one of its values"
+            hint = f"write {attribute.name}: {{select: {{CONDITION: {{name: value, ...}}}}}}"
+            found.errors.append(UserError("B204", message, at=value.at, hint=hint))
+        elif attribute.kind == TARGET_DICT:
             _label(value, package, found)
         else:
             _add(found, text_fault(value))

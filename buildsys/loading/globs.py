@@ -53,4 +53,4 @@ def _pattern(text: str) -> re.Pattern[str]:
         else:
             body = "".join({"*": "[^/]*", "?": "[^/]"}.get(c, re.escape(c)) for c in segment)
             parts.append(body if last else body + "/")
-    return re.compile("".join(parts))
+    return re.compile("".join(parts), re.DOTALL)

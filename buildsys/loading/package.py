@@ -151,6 +151,16 @@ class PackageLoader:
                 patterns = ", ".join(glob.include)
                 hint = "mend the pattern, or write `allow_empty: true` where nothing is fine"
                 self._errors.append(UserError("B210", f"the glob {patterns} matches no file", at=glob.at, hint=hint))
+            self._errors += [
+                UserError(
+                    "B113",
+                    f"the glob matches {path.encode('utf-8', 'surrogateescape')!r}, whose name is not UTF-8",
+                    at=glob.at,
+                    hint="rename the file, or exclude it",
+                )
+                for path in matched
+                if any("\udc80" <= letter <= "\udcff" for letter in path)
+            ]
             self._globs[glob.at] = tuple(matched)
             found.labels.extend((Label(self._name, path), glob.at) for path in matched)
 

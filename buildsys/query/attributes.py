@@ -31,6 +31,14 @@ def texts(target: Target, attribute: Attribute, package: Package) -> list[str]:
     return [_text(branch, attribute, package) for branch in _branches(node)]
 
 
+def items(target: Target, attribute: Attribute) -> list[str]:
+    """Return the texts in a list of texts, through every branch of any select."""
+    node = target.attributes.get(attribute.name)
+    if node is None:
+        return [str(item) for item in attribute.default] if isinstance(attribute.default, tuple) else []
+    return list(_items(node))
+
+
 def common(target: Target, name: str) -> str | None:
     """Return the text of an attribute that every target has, or None when `name` is another."""
     if name == "name":
@@ -40,6 +48,15 @@ def common(target: Target, name: str) -> str | None:
     if name == "visibility":
         return _listed(target.visibility)
     return None
+
+
+def _items(node: Node) -> Iterator[str]:
+    for branch in _branches(node):
+        if isinstance(branch, Sequence):
+            for item in branch.items:
+                yield from _items(item)
+        elif isinstance(branch, Scalar) and branch.kind != "null":
+            yield branch.text
 
 
 def _labels(node: Node, kind: str, package: Package) -> Iterator[Label]:

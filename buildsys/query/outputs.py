@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildsys.query import attributes, source
 from buildsys.query.order import by_label, inner_edges, ranks, topological
 from buildsys.query.universe import kind
-from buildsys.sdk.rule import BOOL, LABEL_KINDS, LIST_KINDS, TARGET_DICT
+from buildsys.sdk.rule import BOOL, LABEL_KINDS, LIST_KINDS, STRINGS, TARGET_DICT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -132,6 +132,8 @@ def _typed(target: Target, attribute: Attribute, universe: Universe) -> tuple[st
         if kind_ in LIST_KINDS or kind_ == TARGET_DICT or len(labels) > 1:
             return "LABEL_LIST", "stringListValue", labels
         return "LABEL", "stringValue", "".join(labels)
+    if kind_ == STRINGS:
+        return "STRING_LIST", "stringListValue", attributes.items(target, attribute)
     texts = attributes.texts(target, attribute, package)
     if kind_ == BOOL and len(texts) == 1:
         return "BOOLEAN", "booleanValue", texts[0] == "1"

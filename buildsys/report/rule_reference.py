@@ -29,9 +29,10 @@ Generated from the rules themselves; `buildsys help RULE` prints the same. Every
 `tags` (`manual` keeps it out of wildcards), `visibility` (a list; default: everybody) and `matrix` (parameters and
 their values: one target for each combination; the name then contains `{parameter}`).
 
-Text is interpolated: `{name}` stands for a parameter, `{group.name}` for a fact, `{{` for a brace. Every value may be
-`{select: {CONDITION: value, "//conditions:default": value}}`, where a condition is the label of a `config_setting` or
-written out: `cri=docker`, `kubernetes>=1.24,<1.30`. In lists, an item may be a select of lists.
+Text is interpolated: `{name}` stands for a parameter, `{group.name}` for a fact, `{{` for a brace. An attribute's value
+may be `{select: {CONDITION: value, "//conditions:default": value}}`, where a condition is the label of a
+`config_setting` or written out: `cri=docker`, `kubernetes>=1.24,<1.30`. In lists, an item may be a select of lists; a
+mapping is chosen as a whole.
 """
 
 

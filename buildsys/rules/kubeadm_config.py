@@ -10,6 +10,7 @@ from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import BuildErrors, Location
 from buildsys.kubernetes.combinations import Combination, advise, check
 from buildsys.kubernetes.kubeadm import KubeadmOptions, render
+from buildsys.kubernetes.networks import check_networks
 from buildsys.sdk import Context, DefaultInfo, Provider, Rule, attr
 
 
@@ -46,8 +47,11 @@ class KubeadmConfig(Rule):
             cri_dockerd=_version(self.cri_dockerd, ctx.at("cri_dockerd")),
             api_version=self.api_version,
         )
-        places = {name: ctx.at(name) for name in ("kubernetes", "cri", "containerd", "docker", "api_version")}
-        if problems := check(ctx.tables, wanted, places):
+        names = ("kubernetes", "cri", "containerd", "docker", "api_version", "pod_subnet", "service_subnet")
+        places = {name: ctx.at(name) for name in names}
+        problems = check(ctx.tables, wanted, places)
+        problems += check_networks(self.pod_subnet, self.service_subnet, places)
+        if problems:
             raise BuildErrors(problems)
         for remark in advise(ctx.tables, wanted):
             ctx.remark(remark)

@@ -194,6 +194,16 @@ class TestPlaces:
         assert paths(tmp_path, files, "//p:x", domain="a", host="a:5000") == ["host=a:5000/p/x.txt"]
         assert paths(tmp_path, files, "//p:x", domain="a", host="sea.hub:5000") == ["p/x.txt"]
 
+    def test_a_folder_whose_name_would_be_too_long_ends_in_a_digest(self, tmp_path: Path) -> None:
+        files = package(template("x", "params: [domain]"))
+        longest = "ä" * 123 + "b" * (255 - len("domain=") - 2 * 123)
+        assert paths(tmp_path, files, "//p:x", domain=longest) == [f"domain={longest}/p/x.txt"]
+        found = [paths(tmp_path, files, "//p:x", domain=longest + end) for end in ("a", "b")]
+        folders = [path.removesuffix("/p/x.txt") for (path,) in found]
+        assert all(len(folder.encode()) <= 255 and folder.startswith("domain=ääää") for folder in folders)
+        assert folders[0] != folders[1]
+        assert found[0] == paths(tmp_path, files, "//p:x", domain=longest + "a")
+
     def test_the_rows_of_a_matrix_have_their_names_and_no_folder(self, tmp_path: Path) -> None:
         files = package(
             "  - {rule: template, name: 'x-{cri}', src: f.j2, out: 'x-{cri}.txt', params: [cri],"

@@ -139,3 +139,12 @@ def test_a_source_file_that_goes_during_the_build_is_reported(workspace: str) ->
     code, errors = process.run(workspace, "build", "//a:x")
     assert code == 1
     assert "missing input file 'pkg/a/large.bin'" in errors
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("command", "code"), [("build //a:x", 0), ("info", 0), ("build //a:gone", 1)])
+def test_standard_streams_may_be_closed(workspace: str, closed: str, command: str, code: int) -> None:
+    script = f"{shlex.quote(sys.executable)} -m buildsys {command} {closed}"
+    for _ in range(2):
+        done = subprocess.run(["sh", "-c", script], cwd=workspace, env=process.environment(), check=False)
+        assert done.returncode == code

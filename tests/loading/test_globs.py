@@ -106,6 +106,21 @@ def test_a_glob_without_a_match_is_an_error_unless_that_is_allowed(tmp_path: Pat
     assert resolved(tmp_path, {"context/p/BUILD.yaml": target % "true"}, "//p:g") == ["//p:g"]
 
 
+def test_a_name_with_a_line_end_matches_like_any_other(folder: Path) -> None:
+    (folder / "p/d/two\nlines").write_text("")
+    for pattern in ("**", "d/**", "d/*", "d/two?lines", "**/*lines"):
+        assert "d/two\nlines" in match(folder, pattern)
+
+
+def test_a_name_that_is_not_utf8_is_an_error_unless_it_is_excluded(tmp_path: Path) -> None:
+    target = "targets: [{rule: filegroup, name: g, srcs: [{glob: ['*'], exclude: [%s]}]}]\n"
+    (tmp_path / "context/p").mkdir(parents=True)
+    with open(os.fsencode(tmp_path) + b"/context/p/a\xff", "w", encoding="utf-8"):
+        assert codes_of(lambda: resolved(tmp_path, {"context/p/BUILD.yaml": target % ""}, "//p:g")) == ["B113"]
+        files = {"context/p/BUILD.yaml": target % "'a*'", "context/p/b": ""}
+        assert resolved(tmp_path, files, "//p:g")[0] == "//p:g"
+
+
 def oracle(pattern: list[str], path: list[str]) -> bool:
     """Match segment by segment."""
     if not pattern:

@@ -124,6 +124,12 @@ def test_build_output_is_what_could_be_written(small: SmallWorkspace) -> None:
     )
 
 
+def test_a_list_of_texts_is_a_list_in_json(small: SmallWorkspace) -> None:
+    (line,) = small.lines("query", "//app:motd", "--output=streamed_jsonproto")
+    (params,) = [found for found in json.loads(line)["rule"]["attribute"] if found["name"] == "params"]
+    assert (params["type"], params["stringListValue"]) == ("STRING_LIST", ["release"])
+
+
 def test_streamed_json(small: SmallWorkspace) -> None:
     lines = small.lines("query", "deps(//docker:config)", "--output=streamed_jsonproto")
     rule, source = (json.loads(line) for line in lines)

@@ -131,6 +131,20 @@ def test_a_result_that_was_lost(small: SmallWorkspace) -> None:
     )
 
 
+def test_a_mended_action_is_compared_with_its_last_result(small: SmallWorkspace) -> None:
+    small.write("src/app/motd.j2", "{{ nothing }}\n")
+    assert small.run("build", "//app:motd").code == 1
+    small.write("src/app/motd.j2", "Release {{ release }}\n")
+    small.run("build", "//app:motd")
+    assert "//app:motd Render etc/motd: new\n" in explained(small)
+    small.write("src/app/motd.j2", "{{ nothing }}\n")
+    assert small.run("build", "//app:motd").code == 1
+    assert "0 actions ran" in explained(small)
+    small.write("src/app/motd.j2", "Version {{ release }}\n")
+    small.run("build", "//app:motd")
+    assert "    -Release {{ release }}\n    +Version {{ release }}\n" in explained(small)
+
+
 def test_a_build_that_ran_nothing(small: SmallWorkspace) -> None:
     small.run("build", "//app:docker")
     small.run("build", "//app:docker", "-j1")
