@@ -63,7 +63,7 @@ class HttpFile(Rule):
 
     def _download(self, ctx: Context, name: str) -> Download:
         errors: list[UserError] = []
-        digest = self.sha256 or ctx.pin(name, self.version or UNVERSIONED, self.arch) or ""
+        digest = self.sha256.lower() or ctx.pin(name, self.version or UNVERSIONED, self.arch) or ""
         what = " ".join(part for part in (name, self.version, self.arch) if part)
         if not self.version and ctx.at("version") != ctx.at():
             hint = "give the parameters in it a value, or do without this file"
@@ -122,4 +122,6 @@ def _url_fault(url: str) -> str:
         return "has a control character"
     if parts.scheme not in {"http", "https", "file"}:
         return f"has the scheme '{parts.scheme}'" if parts.scheme else "is relative, and there is no `mirror`"
-    return "names no host" if parts.scheme != "file" and not parts.hostname else ""
+    if parts.scheme == "file":
+        return f"names the host '{parts.netloc}'" if parts.netloc not in {"", "localhost"} else ""
+    return "" if parts.hostname else "names no host"

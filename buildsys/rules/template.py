@@ -15,7 +15,7 @@ class TemplateRule(Rule):
     """One file, rendered by Jinja2: strict (an undefined variable is an error), sandboxed, deterministic.
 
     A template sees the variables that its target gives it and nothing else; one that it does not use is an error, so
-    that a parameter that is of no consequence causes no rebuild.
+    that a parameter that is of no consequence causes no rebuild. Lines end in LF, whatever the template has.
     """
 
     NAME: ClassVar[str] = "template"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from typing import TYPE_CHECKING
@@ -302,3 +303,13 @@ def test_a_downloader_config_is_read(small: SmallWorkspace) -> None:
         2,
         True,
     )
+
+
+def test_a_digest_may_be_written_in_capitals(small: SmallWorkspace) -> None:
+    small.write("up/x", "x\n")
+    digest = hashlib.sha256(b"x\n").hexdigest()
+    target = "  - {rule: http_file, name: %s, arch: any, sha256: '%s', urls: ['file://%s/up/x']}\n"
+    rows = [target % (name, text, small.root) for name, text in (("a", digest.upper()), ("b", digest))]
+    small.write("src/files/BUILD.yaml", f"targets:\n{''.join(rows)}")
+    assert small.run("build", "//files:a").code == 0
+    assert "0 total actions" in small.run("build", "//files:b").err
