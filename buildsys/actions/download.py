@@ -23,8 +23,8 @@ class Download(BaseOperation):
     """The file with digest `sha256`, from the first of `urls` that has it.
 
     Fails with `NetworkFault` B411 (unreachable, server error), `DependencyError` B412 (404 and other refusals), B413
-    (something else arrived) or B416 (the downloader configuration blocks every address). A file that is in the store,
-    or under its name in a distribution folder, is not fetched.
+    (something else arrived), B415 (a mirror that is not set) or B416 (the downloader configuration blocks every
+    address). A file that is in the store, or under its name in a distribution folder, is not fetched.
     """
 
     MNEMONIC: ClassVar[str] = "Download"
@@ -36,6 +36,7 @@ class Download(BaseOperation):
     urls: tuple[str, ...] = exempt("where a pinned file comes from does not change it")
     what: str = exempt("the pin's name, for messages", default="")
     at: Location | None = exempt("where the file is declared, for messages", default=None)
+    unset: str = exempt("the parameter that `urls` are relative to, while it has no value", default="")
 
     def execute(self, io: ActionIO) -> None:
         """Find the file in the store, in a distribution folder, or on the network."""
@@ -44,6 +45,8 @@ class Download(BaseOperation):
         strangers = self._from_distdir(io)
         if strangers is None:
             return
+        if self.unset:
+            raise unset_mirror(self.what, self.unset, self.at)
         faults: list[BuildError] = []
         addresses = [address for url in self.urls for address in io.fetching.rewriter.amend(url)]
         if not addresses:
@@ -155,6 +158,16 @@ class Download(BaseOperation):
             return NetworkFault("B411", message, at=self.at, hint=hint)
         hint = "check the address and the version; --distdir=DIR takes files that are here already"
         return DependencyError("B412", message, at=self.at, hint=hint)
+
+
+def unset_mirror(what: str, parameter: str, at: Location | None) -> DependencyError:
+    """Return the error for a file whose addresses are relative to a parameter that has no value."""
+    return DependencyError(
+        "B415",
+        f"{what}: the parameter '{parameter}', where it comes from, is not set",
+        at=at,
+        hint=f"give --param={parameter}=URL, or add to .buildsysrc: build --param={parameter}=URL",
+    )
 
 
 def _pause(base: float, attempt: int, retry_after: float) -> float:

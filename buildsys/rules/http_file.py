@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from buildsys.actions.download import Download
+from buildsys.actions.download import Download, unset_mirror
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
 from buildsys.errors import BuildErrors, DependencyError, UserError
 from buildsys.model.digest import is_digest
@@ -88,15 +88,9 @@ class HttpFile(Rule):
                 )
             )
         base = ctx.param(self.mirror, "mirror").rstrip("/") if self.mirror else ""
-        if self.mirror and not base:
-            errors.append(
-                DependencyError(
-                    "B415",
-                    f"{ctx.label}: the parameter '{self.mirror}', where {what} comes from, is not set",
-                    at=ctx.at("mirror"),
-                    hint=f"give --param={self.mirror}=URL, or add to .buildsysrc: build --param={self.mirror}=URL",
-                )
-            )
+        unset = self.mirror if self.mirror and not base else ""
+        if unset and errors:  # a pinned file may lie in the store or in a folder of downloads
+            errors.append(unset_mirror(f"{ctx.label}: {what}", unset, ctx.at("mirror")))
         urls = tuple(url if "://" in url or not base else f"{base}/{url.lstrip('/')}" for url in self.urls)
         if not urls:
             errors.append(UserError("B224", f"{ctx.label}: no addresses", at=ctx.at("urls"), hint="write at least one"))
@@ -108,7 +102,14 @@ class HttpFile(Rule):
             ]
         if errors:
             raise BuildErrors(errors)
-        return Download(sha256=digest, executable=self.executable, urls=urls, what=what, at=ctx.at("urls"))
+        return Download(
+            sha256=digest,
+            executable=self.executable,
+            urls=urls,
+            what=what,
+            at=ctx.at("mirror" if unset else "urls"),
+            unset=unset,
+        )
 
 
 def _url_fault(url: str) -> str:
