@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def check(found: dict[str, tuple[str, str, bytes]]) -> None:
+def check_listing(found: dict[str, tuple[str, str, bytes]]) -> None:
     assert {name: data for name, (kind, _, data) in found.items() if kind[0] == "f"} == CONTENT
     assert found["top/run"][0] == "fx"
     assert found["top/data"][0] == "f"
@@ -72,8 +72,8 @@ def test_gnu_tar(folder: Path, suffix: str, form: str) -> None:
         return
     command = f"tar --format={form} -C {folder} -cf - . | {COMPRESSORS[suffix]}"
     data = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, check=True, env=ENV).stdout
-    check(listing(data))
-    check(listing(data, "tar"))
+    check_listing(listing(data))
+    check_listing(listing(data, "tar"))
 
 
 @pytest.mark.parametrize("form", ["pax", "gnutar", "zip"])
@@ -81,7 +81,7 @@ def test_bsdtar(folder: Path, form: str) -> None:
     data = subprocess.run(
         ["bsdtar", "--format", form, "-C", folder, "-cf", "-", "."], capture_output=True, check=True, env=ENV
     ).stdout
-    check(listing(data))
+    check_listing(listing(data))
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "xz", "zstd"])
@@ -92,8 +92,8 @@ def test_dpkg_deb(folder: Path, tmp_path: Path, compression: str) -> None:
     )
     package = tmp_path / "x.deb"
     subprocess.run(["dpkg-deb", f"-Z{compression}", "-b", folder, package], capture_output=True, check=True, env=ENV)
-    check(listing(package.read_bytes()))
-    check(listing(package.read_bytes(), "deb"))
+    check_listing(listing(package.read_bytes()))
+    check_listing(listing(package.read_bytes(), "deb"))
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_streams_of_many_members_are_read_whole(folder: Path, suffix: str, joine
         subprocess.run(COMPRESSORS[suffix].split(), input=plain[start:end], capture_output=True, check=True).stdout
         for start, end in itertools.pairwise(cuts)
     ]
-    check(listing(joiner.join(parts)))
+    check_listing(listing(joiner.join(parts)))
 
 
 def test_zeros_after_gzip_are_padding(folder: Path) -> None:
     data = subprocess.run(["tar", "-C", folder, "-czf", "-", "."], capture_output=True, check=True, env=ENV).stdout
-    check(listing(data + bytes(5000)))
+    check_listing(listing(data + bytes(5000)))
 
 
 def test_hard_links_name_an_earlier_member(folder: Path) -> None:

@@ -108,15 +108,15 @@ def folder() -> Iterator[str]:
         yield root
 
 
-def _analyse(root: str, data: bytes, file: str = "pkg/a/BUILD.yaml") -> None:
+def check_analysis(root: str, data: bytes, file: str = "pkg/a/BUILD.yaml") -> None:
     """Load and analyse all targets; what is wrong must be an error of the user's."""
     with open(os.path.join(root, file), "wb") as stream:
         stream.write(data)
-    found = _errors(lambda: _load_and_analyse(root))
+    found = _errors(lambda: _load_andcheck_analysis(root))
     assert not [error for error in found if isinstance(error, InternalError)]
 
 
-def _load_and_analyse(root: str) -> None:
+def _load_andcheck_analysis(root: str) -> None:
     opened = session.open_workspace(locate(root))
     labels = session.resolve(opened, ["//a:all-targets"], manual=True, keep_going=True)
     session.analyse(opened, labels, session.configuration(opened, {}), keep_going=True)
@@ -136,19 +136,19 @@ def _errors(call: Callable[[], object]) -> tuple[BuildError, ...]:
 @LIMITS
 @given(data=st.binary(max_size=80))
 def test_any_bytes_as_a_package(folder: str, data: bytes) -> None:
-    _analyse(folder, data)
+    check_analysis(folder, data)
 
 
 @LIMITS
 @given(text=st.text(st.characters(codec="utf-8") | st.sampled_from("\n :-[]{}&*!|>'\"%@`#,?\t"), max_size=60))
 def test_any_text_as_a_package(folder: str, text: str) -> None:
-    _analyse(folder, text.encode())
+    check_analysis(folder, text.encode())
 
 
 @LIMITS
 @given(value=VALUES)
 def test_any_value_as_a_package(folder: str, value: object) -> None:
-    _analyse(folder, _yaml({"targets": value}))
+    check_analysis(folder, _yaml({"targets": value}))
 
 
 @LIMITS
@@ -161,7 +161,7 @@ def test_any_value_as_a_package(folder: str, value: object) -> None:
     )
 )
 def test_any_attributes_of_known_rules(folder: str, targets: list[object]) -> None:
-    _analyse(folder, _yaml({"targets": targets}))
+    check_analysis(folder, _yaml({"targets": targets}))
 
 
 @LIMITS

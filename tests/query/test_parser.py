@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,5 +122,10 @@ def test_what_is_bracketed_is_read_back(expression: object) -> None:
 @settings(deadline=None)
 @given(st.text("ab(),+-^= '\"$set let in deps", max_size=30))
 def test_any_text_is_an_expression_or_an_error(text: str) -> None:
-    with suppress(UsageError):
-        parse(text, SIGNATURES)
+    parsed, code = None, ""
+    try:
+        parsed = parse(text, SIGNATURES)
+    except UsageError as error:
+        code = error.code
+    assert (parsed is None) == (code == "B030")
+    assert parsed is None or parse(str(parsed), SIGNATURES) == parsed
