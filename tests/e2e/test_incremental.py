@@ -332,16 +332,20 @@ def test_eight_builds_in_one_workspace(tmp_path: Path, right: dict[str, str]) ->
 def test_a_kill_at_any_instant_costs_nothing_but_time(tmp_path: Path, right: dict[str, str], seed: int) -> None:
     """Three new workspaces, each killed twice; the next build is right, with no `clean`, and leaves no rubbish."""
     dice = random.Random(seed)
+    began = time.monotonic()
+    prepare(tmp_path / "measured").build(SAMPLE, ALL)
+    whole = time.monotonic() - began
     for number in range(3):
         workspace = prepare(tmp_path / f"work-{number}")
         killed = 0
         while killed < 2:
             process = workspace.start("build", SAMPLE, ALL)
-            time.sleep(dice.uniform(0.15, 0.8))
-            if process.poll() is not None:  # it was done already: begin again, to be killed for sure
+            time.sleep(dice.uniform(0.2, 1.0) * whole)
+            if process.poll() is not None:  # it was done already: begin again, a little earlier, to be killed for sure
                 process.communicate()
                 shutil.rmtree(workspace.root / "cache")
                 shutil.rmtree(workspace.root / "buildsys-out")
+                whole *= 0.9
                 continue
             process.send_signal(signal.SIGKILL)
             process.communicate()
