@@ -55,3 +55,11 @@ def as_build_error(action: Action, error: BaseException) -> BuildError | BuildEr
     internal = InternalError("B900", f"{action.name}: {type(error).__name__}: {error}")
     internal.__cause__ = error
     return internal
+
+
+def not_deterministic(action: Action) -> InternalError:
+    """Say that an action which ran again for a lost output made another one."""
+    message = f"{action.name}: run again for a lost output, it made another one: it is not deterministic"
+    return InternalError(
+        "B905", message, hint="run the same command again: what depends on it is then made of the new one"
+    )

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
 from buildsys.execution.action_io import BuildIO
-from buildsys.execution.blame import as_build_error
-from buildsys.execution.makers import Makers
+from buildsys.execution.blame import as_build_error, not_deterministic
+from buildsys.execution.makers import Makers, NobodyMakes
 from buildsys.execution.outcome import Options, Outcome, Ran
 from buildsys.execution.stop import Stop
-from buildsys.model.action import Action, ActionResult, Artifact, action_key
+from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
@@ -80,16 +80,25 @@ class Executor:
         self._blocked: dict[int, list[Action]] = {}
         self._lost: Counter[Digest] = Counter()
         self._direct: dict[Artifact, str] = {}
+        self._has_known = False
         self._makers = Makers(store.blobs, self._outcome.values)
         self._flushed = time.monotonic()
 
-    def run(self, wanted: Mapping[Artifact, str], kept: Iterable[Artifact] = ()) -> Outcome:
+    def run(
+        self,
+        wanted: Mapping[Artifact, str],
+        kept: Iterable[Artifact] = (),
+        known: Mapping[Artifact, Value] | None = None,
+    ) -> Outcome:
         """Make the artifacts `wanted`, put each at its path of the output folder, and keep those `kept` in the store.
 
-        Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once everything that ran has
-        stopped and nothing half-written is left.
+        `known` gives values of artifacts that no action of the graph makes; a blob of theirs that turns out to be lost
+        is in `Outcome.lost`. Failures are in the outcome. Raises `Interrupted` when the user asks to stop, once
+        everything that ran has stopped and nothing half-written is left.
         """
         wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
+        self._outcome.values.update(known or {})
+        self._has_known = bool(known)
         order = self._graph.closure(wanted)
         self._plan(order, wanted)
         with (
@@ -147,7 +156,7 @@ class Executor:
         if any(artifact in self._outcome.failed for artifact in action.inputs):
             self._skip(action)
             return
-        if self._outcome.errors and not self._options.keep_going:
+        if self._outcome.lost or (self._outcome.errors and not self._options.keep_going):
             self._skip(action)
             return
         try:
@@ -204,6 +213,10 @@ class Executor:
                 maker = self._maker(digest)
                 if maker is not None:
                     makers[id(maker)] = maker
+        except NobodyMakes as nobody:
+            self._outcome.lost.append(nobody.digest)
+            self._skip(waiting)
+            return
         except BuildError as error:
             self._failed(waiting, error)
             return
@@ -220,11 +233,14 @@ class Executor:
     def _maker(self, digest: Digest) -> Action | None:
         """Return the action to run again for a lost blob; None where a source file has given it back.
 
-        Raises `InternalError` B905 when nothing makes it, or it is lost each time it was made.
+        Raises `InternalError` B905 when nothing makes it (`NobodyMakes` where its maker may be beyond the graph), or it
+        is lost each time it was made.
         """
         maker = None
         if not self._sources.stage(digest):
             maker = self._makers.find(digest)
+            if maker is None and self._has_known:
+                raise NobodyMakes(digest)
             if maker is None:
                 raise InternalError("B905", f"the blob {digest} is lost, and nothing in this build makes it")
         if maker is None or id(maker) not in self._forced:
@@ -300,7 +316,7 @@ class Executor:
             and id(action) in self._blocked
             and any(values[a] != v for a, v in zip(action.outputs, result.outputs, strict=True))
         ):
-            self._failed(action, _not_deterministic(action))
+            self._failed(action, not_deterministic(action))
             return
         values.update(zip(action.outputs, result.outputs, strict=True))
         if not again:
@@ -368,6 +384,10 @@ class Executor:
         self._store.blobs.forget_soundness()
         try:
             maker = self._maker(digest)
+        except NobodyMakes as nobody:
+            self._outcome.lost.append(nobody.digest)
+            self._outcome.failed.add(artifact)
+            return
         except BuildError as error:
             self._outcome.errors.append(error)
             self._outcome.failed.add(artifact)
@@ -378,10 +398,3 @@ class Executor:
             self._loop()
             if maker.outputs[0] in self._outcome.failed:
                 self._outcome.failed.add(artifact)
-
-
-def _not_deterministic(action: Action) -> InternalError:
-    message = f"{action.name}: run again for a lost output, it made another one: it is not deterministic"
-    return InternalError(
-        "B905", message, hint="run the same command again: what depends on it is then made of the new one"
-    )

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from buildsys.store.cas import BlobStore
 
 
+class NobodyMakes(Exception):
+    """A blob is lost, and no action of this graph makes it: one that the graph was cut off from does."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(digest)
+        self.digest = digest
+
+
 class Makers:
     """The actions that have values, in the order they got them: an earlier one cannot depend on a later one."""
 

@@ -42,3 +42,6 @@ class Outcome:
     hits: int = 0
     errors: list[BuildError] = field(default_factory=list)
     failed: set[Artifact] = field(default_factory=set)
+    lost: list[Digest] = field(default_factory=list)
+    """Blobs that are lost and that no action of the graph makes, where the graph was cut off from their makers: the
+    build has to be done again with all of it. What depends on them is in `failed`, without an error."""

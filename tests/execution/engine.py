@@ -20,9 +20,10 @@ from buildsys.store.local import LocalStore, open_store
 from buildsys.store.workspace_state import WorkspaceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from buildsys.model.action import Value
     from buildsys.model.digest import Digest
     from buildsys.model.tree import Tree
 
@@ -179,6 +180,7 @@ class Engine:
         keep_going: bool = False,
         events: Events | None = None,
         before: Callable[[LocalStore], None] | None = None,
+        known: Mapping[Artifact, Value] | None = None,
     ) -> Outcome:
         """Build `wanted`, each to stand at its path or at the one given."""
         paths = dict((item, item.path) if isinstance(item, Artifact) else item for item in wanted)
@@ -192,7 +194,7 @@ class Engine:
             sources = Sources(str(self.root / "src"), "src", store.blobs, state)
             options = Options(jobs=jobs, keep_going=keep_going)
             executor = Executor(ActionGraph(actions), store, sources, outputs, options, events or recorder)
-            outcome: Outcome = guarded(lambda: executor.run(paths))
+            outcome: Outcome = guarded(lambda: executor.run(paths, known=known))
         finally:
             state.close()
             store.close()

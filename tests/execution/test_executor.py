@@ -606,3 +606,32 @@ def test_a_source_that_changes_while_the_build_runs_is_an_error_of_the_user(engi
     outcome = engine.build([toy("edit"), toy("a", src), toy("late", output("edit"), src)], output("a"), output("late"))
     assert [error.code for error in outcome.errors] == ["B505"]
     assert "src/p/s" in outcome.errors[0].message
+
+
+class TestPartOfAGraph:
+    """A graph that lacks the makers of some artifacts, whose values are known."""
+
+    def test_what_is_known_needs_no_maker(self, engine: Engine) -> None:
+        base = toy("base", engine.source("s", "S"))
+        known = engine.good([base], output("base")).values
+        outcome = engine.build([toy("top", output("base"))], output("top"), output("base"), known=known)
+        assert (outcome.errors, outcome.lost, engine.ran) == ([], [], ["top"])
+        assert engine.bin("p/top").read_text() == "S+base+top"
+
+    @pytest.mark.parametrize("keep_going", [False, True])
+    def test_a_blob_that_is_lost_and_that_nobody_makes_is_told(self, engine: Engine, keep_going: bool) -> None:
+        known = engine.good([toy("base")], output("base")).values
+        digest = known[output("base")].digest
+        engine.lose(digest)
+        actions = [toy("top", output("base")), toy("after", output("top"))]
+        outcome = engine.build(actions, output("after"), known=known, keep_going=keep_going)
+        assert (outcome.errors, outcome.lost, engine.ran) == ([], [digest], [])
+        assert outcome.failed == {output("top"), output("after")}
+
+    def test_one_that_is_lost_when_it_is_delivered_is_told(self, engine: Engine) -> None:
+        known = engine.good([toy("base")], output("base")).values
+        digest = known[output("base")].digest
+        engine.lose(digest)
+        engine.bin("p/base").unlink()
+        outcome = engine.build([toy("other")], output("base"), output("other"), known=known)
+        assert (outcome.errors, outcome.lost, outcome.failed) == ([], [digest], {output("base")})
