@@ -17,9 +17,9 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildsys.analysis.analyser import Analyser, Inputs
 from buildsys.analysis.configuration import Configuration, canonical
@@ -36,12 +36,12 @@ from buildsys.model.condition import unknown_parameter
 from buildsys.snapshot import OUTPUT_LINK, look, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from buildsys.execution.outcome import Options as ExecutionOptions
     from buildsys.execution.outcome import Outcome
-    from buildsys.execution.outputs import Outputs
-    from buildsys.execution.sources import Sources
+    from buildsys.execution.stored import Stored
     from buildsys.loading.place import Place
     from buildsys.model.action import Artifact
     from buildsys.model.digest import Digest
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from buildsys.query.universe import Universe
     from buildsys.sdk.rule import RuleSet
     from buildsys.snapshot import Seen
-    from buildsys.store.local import LocalStore
-    from buildsys.store.workspace_state import WorkspaceState
 
 
 @dataclass(slots=True)
@@ -106,15 +104,6 @@ class Answered:
     errors: list[BuildError]
 
 
-class Stored(NamedTuple):
-    """What a build works with on disk."""
-
-    store: LocalStore
-    state: WorkspaceState
-    sources: Sources
-    outputs: Outputs
-
-
 @dataclass(slots=True)
 class Built:
     """The result of a build: per target the paths made (relative to the workspace); what ran; what was wrong."""
@@ -128,6 +117,8 @@ class Built:
     seen: list[Seen]
     """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
     memory and the link to the outputs are still the same: for the snapshot."""
+    paths: dict[Artifact, str]
+    """Where the outputs asked for are, relative to the folder of outputs: for the plan."""
 
     @property
     def errors(self) -> list[BuildError]:
@@ -195,25 +186,12 @@ def analyse(session: Session, labels: Sequence[Label], config: Configuration, *,
     return Analysed(targets, analyser, errors)
 
 
-@contextmanager
-def stored(session: Session) -> Iterator[Stored]:
+def stored(session: Session) -> AbstractContextManager[Stored]:
     """Open the store and what the workspace remembers, for as long as the context lasts."""
-    from buildsys.execution.outputs import Outputs
-    from buildsys.execution.sources import Sources
-    from buildsys.store.local import open_store
-    from buildsys.store.workspace_state import WorkspaceState
+    from buildsys.execution.stored import stored as opened
 
-    place, workspace = session.place, session.workspace
-    store = open_store(place.store)
-    try:
-        state = WorkspaceState(os.path.join(place.output_base, "state.sqlite"))
-        try:
-            sources = Sources(os.path.join(place.root, workspace.packages), workspace.packages, store.blobs, state)
-            yield Stored(store, state, sources, Outputs(place.output_base, store.blobs, state))
-        finally:
-            state.close()
-    finally:
-        store.close()
+    place = session.place
+    return opened(place.root, session.workspace.packages, place.output_base, place.store)
 
 
 def build(
@@ -251,7 +229,7 @@ def build(
     link = os.path.join(place.root, OUTPUT_LINK)
     identities = [*store.identity(), look_identity(state.path), look_identity(link)]
     written = [look(path) for path in outputs.written]
-    return Built(analysed, outcome, shown, failed, written, [*sources.seen, *identities])
+    return Built(analysed, outcome, shown, failed, written, [*sources.seen, *identities], wanted)
 
 
 def preview(session: Session, analysed: Analysed, config: Configuration) -> str:

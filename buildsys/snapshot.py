@@ -1,11 +1,18 @@
 """The null build: prove with `stat` alone that nothing changed, and answer without loading anything.
 
-Imports only `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly: it holds
-the request (arguments, working directory, environment), and for every file and folder that the build looked at (the
-workspace's, the rc files, the program's own) and every output it made, what `stat` said *before* it was read. Whatever
-differs or is missing is stale. Only where the digest of a file is known, too, its content is asked before: a file that
-was touched, or restored, has not changed. A file that changed so shortly before the build that its times may not tell
-(git's "racy" rule) is always asked; without a digest it keeps the snapshot from being written.
+Imports only `binascii`, `marshal`, `os`, `sys` and `time`. A snapshot may say "stale" wrongly, never "current" wrongly:
+it holds the request (arguments, working directory, environment), and for every file and folder that the build looked at
+(the workspace's, the rc files, the program's own) and every output it made, what `stat` said *before* it was read.
+Whatever differs or is missing is stale. Only where the digest of a file is known, too, its content is asked before: a
+file that was touched, or restored, has not changed. A file that changed so shortly before the build that its times may
+not tell (git's "racy" rule) is always asked; without a digest it keeps the snapshot from being written (see
+`recording.py`).
+
+Where nothing but the content of such files differs, the snapshot tells which: the build can go on from its plan.
+
+On disk, one file a request: a checksum; the lengths of the next two parts; the request with the names, folder by
+folder; five numbers an entry; then the digests, with a checksum of their own, read only when a file differs. Beside it
+stand the edits: entries that have changed since, so that a small change writes little.
 """
 
 from __future__ import annotations
@@ -14,8 +21,9 @@ import marshal
 import os
 import sys
 import time
+from binascii import crc32
 
-FORMAT = 3
+FORMAT = 4
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
 OUTPUT_LINK = "buildsys-bin"
@@ -32,52 +40,224 @@ SAME = -2
 UNSURE = -3
 """In place of a size: the times of this file may not tell whether it has changed; its digest does."""
 
+TWO_PROCESSES = 20_000
+"""From this many entries on, half of them are looked at by a second process."""
+
+WIDTH = 5
+"""Numbers an entry: size, mtime_ns, ctime_ns, inode, mode."""
+
 Seen = tuple[str, int, int, int, int, int, str]
 """Path, size, mtime_ns, ctime_ns, inode, mode, and the SHA-256 of the content where it is known.
 
 A path that must not exist has -1 for all numbers.
 """
 
+Numbers = tuple[int, int, int, int, int]
+Group = tuple[str, str, int]
+"""A folder (empty, or with its slash), the names in it joined by NUL, and how many."""
 
-def current(argv: list[str]) -> str | None:
-    """Return the recorded answer to this request if nothing has changed since, else None."""
+Answer = tuple[str, str, str, str]
+"""Elapsed seconds, the critical path in seconds, the line about processes, and that about actions."""
+NOTHING_RAN = ("0.00", "0 processes.", "0 total actions")
+PLACES = ("\0elapsed", "\0critical", "\0processes", "\0actions")
+"""What stands in a message for the parts of an `Answer`."""
+
+
+class Snapshot:
+    """A snapshot that was read, and what an examination found: `changed` files, and those `moved` but the same."""
+
+    __slots__ = (
+        "began_ns",
+        "changed",
+        "check",
+        "digests_at",
+        "edited",
+        "file",
+        "groups",
+        "message",
+        "moved",
+        "numbers",
+        "values",
+    )
+
+    def __init__(self, file: str, check: bytes, groups: list[Group], numbers: memoryview, message: str) -> None:
+        self.file = file
+        self.check = check
+        self.groups = groups
+        self.numbers = numbers
+        self.message = message
+        self.digests_at = 0
+        self.edited: dict[int, tuple[Numbers, str]] = {}
+        """Entries that are other than the file says, with their digests."""
+        self.values: dict[int, tuple[str, int, int]] = {}
+        """What the plan of this request (`execution.plan`) needs to know of them."""
+        self.changed: dict[int, Seen] = {}
+        self.moved: dict[int, Seen] = {}
+        self.began_ns = 0
+
+    def path(self, number: int) -> str:
+        """Return the path of an entry."""
+        for folder, names, count in self.groups:
+            if number < count:
+                return folder + names.split("\0")[number]
+            number -= count
+        raise IndexError(number)
+
+    def places(self, path: str) -> list[int]:
+        """Return the numbers of the entries of a path."""
+        head, slash, tail = path.rpartition("/")
+        start, found = 0, []
+        for folder, names, count in self.groups:
+            if folder == head + slash:
+                found += [start + at for at, name in enumerate(names.split("\0")) if name == tail]
+            start += count
+        return found
+
+    def digest(self, number: int) -> str:
+        """Return the digest of an entry, empty where there is none. Raises `ValueError` for a damaged file."""
+        if number in self.edited:
+            return self.edited[number][1]
+        with open(self.file, "rb") as stream:
+            stream.seek(self.digests_at + 32 * (number // PAGE) * (PAGE + 1))
+            check, page = stream.read(32), stream.read(32 * PAGE)
+        if check[:8] != checksum(page):
+            raise ValueError("damaged")
+        found = page[32 * (number % PAGE) :][:32]
+        return found.hex() if any(found) else ""
+
+    def answer(self, elapsed: str, critical: str, processes: str, actions: str) -> str:
+        """Return what the build says."""
+        text = self.message
+        for place, part in zip(PLACES, (elapsed, critical, processes, actions), strict=True):
+            text = text.replace(place, part)
+        return text
+
+
+PAGE = 1024
+"""Digests that are checked together."""
+
+
+def examine(argv: list[str]) -> Snapshot | None:
+    """Return the snapshot of this request unless more has changed since than the content of known files."""
     try:
-        here = os.getcwd()
-        base = _base(argv, here)
-        with open(_file(base, argv, here), "rb") as stream:
-            check, data = stream.read(8), stream.read()
-        if check != _check(data):
+        found = _read(argv)
+        if found is None:
             return None
-        version, request, seen, message = marshal.loads(data)  # noqa: S302 - written by this program
-        if version != FORMAT or request != _request(argv, here):
-            return None
-    except (OSError, ValueError, EOFError, TypeError):
-        return None
-    began_ns = now_ns()
-    stat = os.stat
-    asked: dict[int, Seen] = {}
-    for number, (path, size, mtime, ctime, inode, mode, digest) in enumerate(seen):
-        try:
-            found = stat(path)
-        except OSError:
-            if size == -1:
-                continue
-            return None
-        if (
-            found.st_mtime_ns != mtime
-            or found.st_ctime_ns != ctime
-            or found.st_size != size
-            or found.st_ino != inode
-            or found.st_mode != mode
-        ) and not (size == SAME and found.st_ino == inode):
-            if not digest or found.st_mode != mode:
+        found.began_ns = now_ns()
+        for number, now in _differing(found.groups, found.numbers):
+            digest = found.digest(number)
+            if not now or not digest or now[4] != found.numbers[number * WIDTH + 4]:
                 return None
-            asked[number] = (*_numbers(path, found), digest)
-    if asked:
-        if not all(map(_holds, asked.values())):
+            path = found.path(number)
+            entry = (path, *now, digest)
+            (found.moved if _holds(path, digest) else found.changed)[number] = entry
+    except (OSError, ValueError, EOFError, TypeError, IndexError):
+        return None
+    if found.moved and not found.changed:
+        save_edits(found, found.moved, {})
+    return found
+
+
+def _read(argv: list[str]) -> Snapshot | None:
+    here = os.getcwd()
+    file = file_of(base_of(argv, here), argv, here)
+    with open(file, "rb") as stream:
+        check = stream.read(8)
+        lengths = memoryview(stream.read(16)).cast("q")
+        if not 0 <= sum(lengths) <= os.fstat(stream.fileno()).st_size:
             return None
-        _save(argv, base, [asked.get(number, entry) for number, entry in enumerate(seen)], began_ns, str(message))
-    return str(message)
+        data = stream.read(lengths[0] + lengths[1])
+    if check != checksum(lengths.tobytes() + data):
+        return None
+    version, request, groups, message = marshal.loads(data)  # noqa: S302 - written by this program
+    if version != FORMAT or request != request_of(argv, here):
+        return None
+    numbers = memoryview(data)[lengths[0] :].cast("q")
+    found = Snapshot(file, check, groups, numbers, message)
+    found.digests_at = 24 + len(data)
+    _read_edits(found)
+    return found
+
+
+def _read_edits(found: Snapshot) -> None:
+    """Take in what has changed since the snapshot was written. Raises `ValueError` for a damaged file."""
+    try:
+        with open(f"{found.file}.edits", "rb") as stream:
+            check, data = stream.read(8), stream.read()
+    except FileNotFoundError:
+        return
+    if check != checksum(data):
+        raise ValueError("damaged")
+    base, entries, values = marshal.loads(data)  # noqa: S302 - written by this program
+    if base != found.check:
+        return
+    found.edited, found.values = entries, values
+    numbers = memoryview(bytearray(found.numbers)).cast("q")
+    for number, (changed, _) in entries.items():
+        for at, value in enumerate(changed):
+            numbers[number * WIDTH + at] = value
+    found.numbers = numbers
+
+
+def save_edits(found: Snapshot, entries: dict[int, Seen], values: dict[int, tuple[str, int, int]]) -> None:
+    """Record entries that are other than the snapshot says, in addition to those recorded before."""
+    edited = {n: (racy_marked(entry, found.began_ns)[1:6], entry[6]) for n, entry in entries.items()}
+    data = marshal.dumps((found.check, found.edited | edited, found.values | values))
+    replace(f"{found.file}.edits", [checksum(data), data])
+
+
+def _differing(groups: list[Group], numbers: memoryview) -> list[tuple[int, Numbers | None]]:
+    """Return the entries that `stat` says other things of now, and what it says."""
+    half = len(numbers) // WIDTH // 2
+    if 2 * half < TWO_PROCESSES or len(os.sched_getaffinity(0)) < 2:
+        return _looked(groups, numbers, 0)
+    cut = start = 0
+    while cut < len(groups) - 1 and start < half:
+        start += groups[cut][2]
+        cut += 1
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with open(writing, "wb") as stream:
+                stream.write(marshal.dumps(_looked(groups[cut:], numbers, start)))
+        finally:
+            os._exit(0)  # whatever it could not say, its parent will find too short
+    os.close(writing)
+    try:
+        with open(reading, "rb") as stream:
+            first = _looked(groups[:cut], numbers, 0)
+            second: list[tuple[int, Numbers | None]] = marshal.load(stream)  # noqa: S302 - of our own child
+    finally:
+        os.waitpid(child, 0)
+    return first + second
+
+
+def _looked(groups: list[Group], numbers: memoryview, number: int) -> list[tuple[int, Numbers | None]]:
+    """Look at the entries of some groups, the first of which is entry `number`."""
+    stat = os.stat
+    found: list[tuple[int, Numbers | None]] = []
+    at = number * WIDTH
+    for folder, names, count in groups:
+        if not count:
+            continue
+        for name in names.split("\0"):
+            try:
+                now = stat(folder + name)
+            except OSError:
+                if numbers[at] != -1:
+                    found.append((at // WIDTH, None))
+            else:
+                if (
+                    now.st_mtime_ns != numbers[at + 1]
+                    or now.st_ctime_ns != numbers[at + 2]
+                    or now.st_size != numbers[at]
+                    or now.st_ino != numbers[at + 3]
+                    or now.st_mode != numbers[at + 4]
+                ) and not (numbers[at] == SAME and now.st_ino == numbers[at + 3]):
+                    found.append((at // WIDTH, numbers_of(now)))
+            at += WIDTH
+    return found
 
 
 def look(path: str) -> Seen:
@@ -86,7 +266,7 @@ def look(path: str) -> Seen:
         found = os.stat(path)
     except OSError:
         return (path, -1, -1, -1, -1, -1, "")
-    return (*_numbers(path, found), "")
+    return (path, *numbers_of(found), "")
 
 
 def look_identity(path: str) -> Seen:
@@ -95,92 +275,62 @@ def look_identity(path: str) -> Seen:
     return (path, SAME, 0, 0, found[4], 0, "") if found[1] != -1 else found
 
 
-def write(argv: list[str], base: str, inputs: list[Seen], outputs: list[Seen], began_ns: int, message: str) -> bool:
-    """Record the answer to a request.
-
-    `inputs` are what was seen before each was read; `outputs` what was seen while the build still had its lock: what
-    another build has put in their place since is not what this one made. Returns false (and records nothing) where an
-    input without a digest changed too shortly before `began_ns`.
-    """
-    between = _between(base, os.getcwd())
-    if any(_is_racy(entry, began_ns) and not entry[6] for entry in (*inputs, *between)):
-        return False
-    kept = len(inputs) + len(between)
-    return _save(argv, base, [*inputs, *between, *outputs], began_ns, message, kept)
+def numbers_of(found: os.stat_result) -> Numbers:
+    """Return what an entry holds of a file."""
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
 
 
-def _save(argv: list[str], base: str, seen: list[Seen], began_ns: int, message: str, inputs: int | None = None) -> bool:
-    """Write a snapshot; of the first `inputs` entries those that are racy are marked so that their content is asked."""
-    here = os.getcwd()
-    seen = [
-        (entry[0], UNSURE, *entry[2:]) if entry[6] and _is_racy(entry, began_ns) else entry for entry in seen[:inputs]
-    ] + (seen[inputs:] if inputs is not None else [])
-    target = _file(base, argv, here)
-    part = f"{target}.{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        data = marshal.dumps((FORMAT, _request(argv, here), seen, message))
-        with open(part, "wb") as stream:
-            stream.write(_check(data) + data)
-        os.replace(part, target)
-    except OSError:
-        return False  # the next build will have to look for itself
-    return True
-
-
-def _is_racy(entry: Seen, began_ns: int) -> bool:
+def is_racy(entry: Seen, began_ns: int) -> bool:
     """Tell whether a file changed too shortly before it was looked at for its times to tell of a change after it."""
     margin = COARSE_NS if entry[3] % 1_000_000 == 0 else FINE_NS
     return entry[1] >= 0 and entry[3] + margin > began_ns
 
 
-def _numbers(path: str, found: os.stat_result) -> tuple[str, int, int, int, int, int]:
-    return (path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+def racy_marked(entry: Seen, began_ns: int) -> Seen:
+    """Return an entry as it is recorded: one that is racy so that its content is asked."""
+    return (entry[0], UNSURE, *entry[2:]) if entry[6] and is_racy(entry, began_ns) else entry
 
 
-def _holds(entry: Seen) -> bool:
+def _holds(path: str, digest: str) -> bool:
     """Tell whether a file has the content it is said to have."""
     import hashlib
 
     try:
-        with open(entry[0], "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == entry[6]
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == digest
     except OSError:
         return False
 
 
-def program() -> list[Seen]:
-    """Return what `stat` says of the program's own files and of where its libraries are installed.
-
-    Another program is another answer, and so is another version of a library that shapes bytes.
-    """
-    top = os.path.dirname(os.path.abspath(__file__))
-    libraries = [look(path) for path in sys.path if os.path.basename(path) in {"site-packages", "dist-packages"}]
-    return libraries + [
-        look(os.path.join(folder, name))
-        for folder, _, names in os.walk(top)
-        if not folder.endswith("__pycache__")
-        for name in sorted(names)
-        if not name.endswith(".pyc")
-    ]
-
-
 def now_ns() -> int:
-    """Return the time that `write` compares with: to be taken before the first input is looked at."""
+    """Return the time to compare with: to be taken before the first input is looked at."""
     return time.time_ns()
 
 
-def _request(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str, str, bool]:
+def replace(target: str, parts: list[bytes]) -> bool:
+    """Put a file in place as a whole; False where that is not possible: the next build will have to look for itself."""
+    part = f"{target}.{os.getpid()}"
+    try:
+        with open(part, "wb") as stream:
+            stream.writelines(parts)
+        os.replace(part, target)
+    except OSError:
+        return False
+    return True
+
+
+def request_of(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str, str, bool]:
+    """Return all that makes a request another one."""
     environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
     return (tuple(argv), here, environment, sys.version, sys.prefix, __file__, sys.stderr.isatty())
 
 
-def _check(data: bytes) -> bytes:
-    """Return a checksum that differs for every flipped bit: the number that `data` is, modulo a prime."""
-    return hash(int.from_bytes(data, "little")).to_bytes(8, "little", signed=True)
+def checksum(data: bytes) -> bytes:
+    """Return a checksum that differs for every flipped bit."""
+    return crc32(data).to_bytes(8, "little")
 
 
-def _base(argv: list[str], here: str) -> str:
+def base_of(argv: list[str], here: str) -> str:
     """Return the output base that a request means: as it says, else of the nearest folder that has one."""
     for number, word in enumerate(argv):
         if word.startswith("--output_base="):
@@ -198,18 +348,7 @@ def _base(argv: list[str], here: str) -> str:
     return os.path.join(folder, OUTPUT_BASE)
 
 
-def _between(base: str, here: str) -> list[Seen]:
-    """Look at the workspace files that could make a folder between here and the root a workspace of its own."""
-    seen: list[Seen] = []
-    root = os.path.dirname(base)
-    folder = here
-    while folder not in (root, os.path.dirname(folder)):
-        seen.append(look(os.path.join(folder, "BUILD.yaml")))
-        folder = os.path.dirname(folder)
-    return seen
-
-
-def _file(base: str, argv: list[str], here: str) -> str:
+def file_of(base: str, argv: list[str], here: str) -> str:
     """Return the path of the snapshot of a request; requests that share one by accident are told apart inside."""
     value = 0xCBF29CE484222325  # FNV-1a: hashlib takes longer to import than all of this takes
     for byte in "\0".join([here, *argv]).encode("utf-8", "surrogateescape"):

@@ -14,6 +14,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.
 
 LAYERS = (
     ("errors", "snapshot"),
+    ("recording",),
     ("model",),
     ("adapters",),
     ("kubernetes", "oci", "archive"),
@@ -21,7 +22,7 @@ LAYERS = (
     ("actions",),
     ("rules",),
     ("loading", "analysis", "execution", "query", "report"),
-    ("session",),
+    ("session", "incremental"),
     ("ui",),
     ("cli",),
     ("__main__",),
@@ -33,10 +34,13 @@ THIRD_PARTY = {"yaml", "jinja2", "requests", "urllib3", "packaging", "zstandard"
 ONE_LIBRARY = {"requests": {"requests", "urllib3"}}
 """urllib3 is the part of requests that streams; both are one library to us."""
 
+EXITS = {("snapshot", "os._exit")}
+"""A process that was forked to look at files ends without running what its parent will run at its end."""
+
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-NULL_PATH = {"__future__", "buildsys", "marshal", "os", "sys", "time", "typing"}
+NULL_PATH = {"__future__", "binascii", "buildsys", "marshal", "os", "sys", "time", "typing"}
 """What the modules of a null build may import at their top; `typing` stands behind TYPE_CHECKING only."""
 
 PURE_BUILTINS = {"open", "print", "input", "exec", "eval", "compile"}
@@ -158,7 +162,7 @@ def test_a_module_keeps_the_rules_of_the_house(path: Path) -> None:
     if part == "model":
         faults += model_faults(source)
     if part != "cli":
-        faults += exit_faults(source)
+        faults += [fault for fault in exit_faults(source) if (part, fault.rpartition(" ")[2]) not in EXITS]
     if path.relative_to(ROOT).as_posix() in {"snapshot.py", "cli/main.py", "cli/__init__.py", "__init__.py"}:
         faults += null_path_faults(source)
     assert not faults
@@ -217,7 +221,7 @@ def loaded_by(code: str) -> set[str]:
 def test_starting_up_imports_next_to_nothing() -> None:
     bare = loaded_by("pass")
     loaded = loaded_by("import buildsys.cli.main") - bare
-    assert loaded - {"__future__", "marshal", "time"} == {
+    assert loaded - {"__future__", "binascii", "marshal", "time"} == {
         "buildsys",
         "buildsys.cli",
         "buildsys.cli.main",

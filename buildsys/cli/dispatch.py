@@ -19,12 +19,17 @@ from buildsys.errors import BuildError, BuildErrors, Interrupted, UsageError, di
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from buildsys.snapshot import Snapshot
+
 ALIASES = {"--help": ["help"], "-h": ["help"], "--version": ["version"]}
 """What everybody tries first."""
 
 
-def dispatch(argv: list[str]) -> int:
-    """Run a command line; return the exit code. Nothing is raised but SystemExit."""
+def dispatch(argv: list[str], found: Snapshot | None = None) -> int:
+    """Run a command line; return the exit code. Nothing is raised but SystemExit.
+
+    `found` is the snapshot of this request where nothing but the content of known files has changed.
+    """
     terminal = Terminal(color="auto", show_progress=False)
     try:
         signal.signal(signal.SIGINT, _interrupt)
@@ -34,7 +39,9 @@ def dispatch(argv: list[str]) -> int:
         request = _request(argv, root)
         terminal = request.terminal
         terminal.root = root or ""
-        code = command(request.command)(request)
+        code = _rebuilt(request, found) if found is not None and request.command == "build" else None
+        if code is None:
+            code = command(request.command)(request)
         sys.stdout.flush()
         return code
     except Reported as reported:
@@ -61,6 +68,12 @@ def dispatch(argv: list[str]) -> int:
         fault = internal(error)
         terminal.errors([fault])
         return fault.exit_code
+
+
+def _rebuilt(request: Request, found: Snapshot) -> int | None:
+    from buildsys.cli.rebuild import rebuild
+
+    return rebuild(request, found)
 
 
 def _request(argv: list[str], root: str | None) -> Request:

@@ -30,13 +30,11 @@ def _open_streams() -> None:
 def run(argv: list[str]) -> int:
     """Run a command line; return the exit code."""
     began = time.perf_counter()
-    if "build" in argv:
-        answer = snapshot.current(argv)
-        if answer is not None:
-            elapsed = f"{time.perf_counter() - began:.3f}"
-            sys.stderr.write(answer.replace("{elapsed}", elapsed))
-            sys.stderr.flush()
-            return 0
+    found = snapshot.examine(argv) if "build" in argv else None
+    if found is not None and not found.changed:
+        sys.stderr.write(found.answer(f"{time.perf_counter() - began:.3f}", *snapshot.NOTHING_RAN))
+        sys.stderr.flush()
+        return 0
     from buildsys.cli.dispatch import dispatch
 
-    return dispatch(argv)
+    return dispatch(argv, found)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from buildsys.cli.defect import recorded
+from buildsys.errors import BuildError, BuildErrors
 from buildsys.model.events import NoEvents
 from buildsys.ui.diagnostics import Palette, describe_all
 from buildsys.ui.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from buildsys.errors import BuildError
     from buildsys.model.action import Action
     from buildsys.model.events import Events
 
@@ -83,3 +84,15 @@ class _Subcommands:
         self._note(f"SUBCOMMAND: # {action.owner} [action '{action.progress}'{config}]")
         self._note(f"{{{action.static}")
         self._inner.started(action)
+
+
+@contextmanager
+def failing(terminal: Terminal) -> Iterator[None]:
+    """End the command, with its errors and Bazel's last line, when what stops the build as a whole is raised."""
+    try:
+        yield
+    except (BuildError, BuildErrors) as error:
+        problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
+        terminal.errors(problems.errors)
+        terminal.message("FAILED", "Build did NOT complete successfully")
+        raise Reported(problems.exit_code) from error

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildsys import session, snapshot
-from buildsys.cli.terminal import Reported
-from buildsys.errors import BuildError, BuildErrors, UsageError, UserError
+from buildsys import recording, session, snapshot
+from buildsys.cli.measured import count, elapsed_line, measured
+from buildsys.cli.terminal import failing
+from buildsys.errors import BuildErrors, UsageError, UserError
 from buildsys.model.provider import TestInfo
 from buildsys.sdk.sample import SAMPLE, SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
-    from buildsys.cli.terminal import Terminal
     from buildsys.model.action import Artifact
     from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
@@ -61,7 +60,7 @@ def fetch(request: Request) -> int:
     if built.errors:
         return _failure(built)
     outcome = built.outcome
-    counts = f"{_count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
+    counts = f"{count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
     request.terminal.message("INFO", f"All external files are here: {counts}.")
     return 0
 
@@ -161,12 +160,12 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         return None
     keep_going = request.options.flag("keep_going")
     request.execution()  # what is wrong with the options is said before anything is loaded
-    program = snapshot.program()
+    program = recording.program()
     place = request.place()
     session.prepare(place)
     opened = session.open_workspace(place)
     config = session.configuration(opened, request.params())
-    with _failing(terminal):
+    with failing(terminal):
         labels = session.resolve(opened, wanted, keep_going=keep_going)
         analysed = session.analyse(opened, labels, config, keep_going=keep_going)
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
@@ -175,18 +174,6 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
     if analysed.errors:
         _report_skipped(request, labels, analysed)
     return _Prepared(opened, labels, config, analysed, lines, program)
-
-
-@contextmanager
-def _failing(terminal: Terminal) -> Iterator[None]:
-    """End the command, with its errors and Bazel's last line, when what stops the build as a whole is raised."""
-    try:
-        yield
-    except (BuildError, BuildErrors) as error:
-        problems = BuildErrors([error] if isinstance(error, BuildError) else error.errors)
-        terminal.errors(problems.errors)
-        terminal.message("FAILED", "Build did NOT complete successfully")
-        raise Reported(problems.exit_code) from error
 
 
 def _report_skipped(request: Request, labels: list[Label], analysed: Analysed) -> None:
@@ -205,7 +192,7 @@ def _report_skipped(request: Request, labels: list[Label], analysed: Analysed) -
 def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
     """Build, or fetch, what was analysed, while no other command of this workspace does."""
     opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
-    with _failing(request.terminal), request.alone(opened.place):
+    with failing(request.terminal), request.alone(opened.place):
         return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
 
 
@@ -256,11 +243,11 @@ def _failures(request: Request, built: Built) -> None:
 def _analysed_line(opened: Session, labels: list[Label], analysed: Analysed) -> str:
     what = f"target {labels[0]}" if len(labels) == 1 else f"{len(labels)} targets"
     loaded, configured = len(opened.loader.packages), len(analysed.analyser.targets)
-    return f"Analyzed {what} ({_count(loaded, 'package')} loaded, {_count(configured, 'target')} configured)."
+    return f"Analyzed {what} ({count(loaded, 'package')} loaded, {count(configured, 'target')} configured)."
 
 
 def _found_line(analysed: Analysed) -> str:
-    return f"Found {_count(len(analysed.targets), 'target')}..."
+    return f"Found {count(len(analysed.targets), 'target')}..."
 
 
 def _result_lines(request: Request, built: Built) -> list[str]:
@@ -293,10 +280,9 @@ def _report(request: Request, built: Built, began: float) -> None:
         terminal.note(line)
     if built.failed and not request.options.flag("verbose_failures"):
         terminal.note("Use --verbose_failures to see the descriptors of failed actions.")
-    elapsed = f"{time.perf_counter() - began:.3f}"
-    critical = max((ran.seconds for ran in outcome.ran), default=0.0)
-    terminal.message("INFO", f"Elapsed time: {elapsed}s, Critical Path: {critical:.2f}s")
-    terminal.message("INFO", _processes(len(outcome.ran), outcome.hits))
+    answer = measured(outcome, began)
+    terminal.message("INFO", elapsed_line(answer.elapsed, answer.critical))
+    terminal.message("INFO", answer.processes)
     if built.analysed.errors and not outcome.errors:
         terminal.message("ERROR", "command succeeded, but not all targets were analyzed")
     if built.errors:
@@ -304,32 +290,29 @@ def _report(request: Request, built: Built, began: float) -> None:
         return
     for remark in _remarks(built):
         terminal.message("WARNING", remark)
-    terminal.message("INFO", f"Build completed successfully, {_count(len(outcome.ran), 'total action')}")
-
-
-def _processes(ran: int, hits: int) -> str:
-    parts = [f"{hits} action cache hit"] if hits else []
-    parts += [f"{ran} local"] if ran else []
-    return f"{ran + hits} process{'' if ran + hits == 1 else 'es'}" + (f": {', '.join(parts)}." if parts else ".")
+    terminal.message("INFO", f"Build completed successfully, {answer.actions}")
 
 
 def _remember(request: Request, opened: Session, built: Built, lines: list[str], program: list[Seen]) -> None:
-    """Write the snapshot that will answer this request as long as nothing changes."""
+    """Write the snapshot that will answer this request as long as nothing changes, and the plan for when it does."""
+    from buildsys.execution import plan
+
+    ELAPSED, CRITICAL, PROCESSES, ACTIONS = snapshot.PLACES  # noqa: N806
     tag = request.terminal.palette.tag
     text = "".join(f"{tag('INFO')} {line}\n" for line in _unchanged(lines))
     text += "".join(f"{line}\n" for line in _result_lines(request, built))
-    text += f"{tag('INFO')} Elapsed time: {{elapsed}}s, Critical Path: 0.00s\n{tag('INFO')} 0 processes.\n"
+    text += f"{tag('INFO')} {elapsed_line(ELAPSED, CRITICAL)}\n{tag('INFO')} {PROCESSES}\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
-    text += f"{tag('INFO')} Build completed successfully, 0 total actions\n"
+    text += f"{tag('INFO')} Build completed successfully, {ACTIONS}\n"
     inputs = [*opened.files.seen.values(), *built.seen, *program, *request.rc_seen]
-    snapshot.write(request.argv, opened.place.output_base, inputs, built.written, request.began_ns, text)
+    base = opened.place.output_base
+    check = recording.write(request.argv, base, inputs, built.written, request.began_ns, text)
+    if check:
+        file = snapshot.file_of(base, request.argv, os.getcwd())
+        plan.write(f"{file}.plan", check, opened.workspace.packages, built.outcome, built.paths)
 
 
 def _unchanged(lines: list[str]) -> list[str]:
     """Return the first lines of a build as the next one will print them: nothing loaded, nothing configured."""
     head = lines[0].partition(" (")[0]
     return [f"{head} (0 packages loaded, 0 targets configured).", *lines[1:]]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
