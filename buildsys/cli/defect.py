@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import traceback
 from typing import TYPE_CHECKING
 
 from buildsys.errors import InternalError
@@ -30,6 +28,9 @@ def recorded(errors: Iterable[BuildError]) -> list[BuildError]:
 
 
 def _hint(error: BaseException) -> str:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="buildsys-", suffix=".log", delete=False) as stream:
         stream.write(f"command line: {sys.argv}\n")
         traceback.print_exception(error, file=stream)

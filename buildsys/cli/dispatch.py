@@ -116,7 +116,7 @@ def _command_position(argv: list[str]) -> int:
 
 
 def _root() -> str | None:
-    from buildsys.loading.workspace import find_root
+    from buildsys.loading.place import find_root
 
     return find_root(os.getcwd())
 

@@ -10,7 +10,8 @@ from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_yo
 from buildsys.loading import globs
 from buildsys.loading.attributes import Found, examine
 from buildsys.loading.fields import Fields, mapping_of, text_fault
-from buildsys.loading.workspace import PACKAGE_KEYS, WORKSPACE_FILE, WORKSPACE_KEYS
+from buildsys.loading.place import WORKSPACE_FILE
+from buildsys.loading.workspace import PACKAGE_KEYS, WORKSPACE_KEYS
 from buildsys.model.condition import unknown_parameter
 from buildsys.model.document import BOOLEAN, Mapping, Node, Scalar, Sequence, described
 from buildsys.model.label import Label, name_fault

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.fields import Fields, mapping_of
+from buildsys.loading.place import WORKSPACE_FILE
 from buildsys.model.document import Scalar
 from buildsys.model.parameter import CHOICE, KINDS, STRING, VERSION, Constraint, Parameter
 from buildsys.model.platform import Platform
@@ -18,22 +19,9 @@ if TYPE_CHECKING:
     from buildsys.loading.files import FileReader
     from buildsys.model.document import Node
 
-WORKSPACE_FILE = "BUILD.yaml"
 WORKSPACE_KEYS = ("workspace", "packages", "parameters", "constraints", "platforms", "rules", "lockfile")
 PACKAGE_KEYS = ("targets", "default_visibility", "default_tags")
 """The keys of a package; the workspace file has them too where packages begin at the root."""
-
-
-def find_root(start: str) -> str | None:
-    """Return the nearest folder at or above `start` whose BUILD.yaml is a workspace file."""
-    folder = os.path.abspath(start)
-    while True:
-        if _is_workspace_file(os.path.join(folder, WORKSPACE_FILE)):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
 
 
 def load_workspace(root: str, files: FileReader) -> Workspace:
@@ -83,14 +71,6 @@ def _check_folder(folder: str, key: str, at: Location, files: FileReader) -> Non
         raise UserError("B205", message, at=at, hint="name a folder relative to this file")
     if folder and inside != "." and not files.is_folder(inside):
         raise UserError("B205", f"'{key}' is '{folder}', which is no folder", at=at, hint="make it, or name another")
-
-
-def _is_workspace_file(path: str) -> bool:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return any(line.startswith("workspace:") for line in stream)
-    except OSError:
-        return False
 
 
 def _parameter(name: str, at: Location, node: Node) -> Parameter:

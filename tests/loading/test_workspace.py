@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.errors import UsageError
-from buildsys.loading.place import locate
-from buildsys.loading.workspace import find_root
+from buildsys.loading.place import find_root, locate
 from tests.loading.workspaces import ROOT, errors_of, opened, write
 
 if TYPE_CHECKING:
