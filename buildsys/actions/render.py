@@ -1,4 +1,4 @@
-"""Render: a Jinja2 template and its variables."""
+"""Render: a Jinja2 template and its variables, some of which are the texts of files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from buildsys.errors import ActionFailed, Location, did_you_mean
-from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, added, exempt
 
 _SYNTAX_HINT = "what opens must close; a brace for the file itself is written {{ '{{' }}"
 _RUNTIME_HINT = "mend the expression: templates see their variables alone, and include no other files"
@@ -16,7 +16,8 @@ _RUNTIME_HINT = "mend the expression: templates see their variables alone, and i
 class Render(BaseOperation):
     """`template` with `variables` substituted; the output is executable when the template is.
 
-    Fails with B401 (syntax), B402 (undefined variable), B403 (a variable that the template does not use), B404 (other).
+    `texts` are variables whose values are the contents of files. Fails with B401 (syntax), B402 (undefined variable),
+    B403 (a variable that the template does not use), B404 (other, such as a file that is no UTF-8 text).
     """
 
     MNEMONIC: ClassVar[str] = "Render"
@@ -24,7 +25,9 @@ class Render(BaseOperation):
 
     template: Artifact
     variables: tuple[tuple[str, str], ...] = ()
+    texts: tuple[tuple[str, Artifact], ...] = added(())
     shown: str = exempt("the path of the template as messages show it", default="")
+    shown_texts: tuple[str, ...] = exempt("the paths of the files of `texts` as messages show them", default=())
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -36,24 +39,17 @@ class Render(BaseOperation):
         from buildsys.adapters import jinja
 
         shown = self.shown or self.template.path
-        try:
-            text = io.read(self.template).decode()
-        except UnicodeDecodeError as error:
-            raise ActionFailed(
-                "B404", f"{shown} is not UTF-8 text: {error.reason}", at=Location(shown, 1), hint="save it as UTF-8"
-            ) from error
+        text = _text(io, self.template, shown)
         given = dict(self.variables)
+        for number, (name, artifact) in enumerate(self.texts):
+            given[name] = _text(io, artifact, self.shown_texts[number] if self.shown_texts else artifact.path)
         try:
             rendered = jinja.render(text, given)
         except jinja.TemplateFault as fault:
             raise self._failure(fault, text, shown) from fault
-        if unused := sorted(set(given) - rendered.used):
-            raise ActionFailed(
-                "B403",
-                f"the template {shown} does not use {_names(unused)}",
-                at=Location(shown, 1),
-                hint=f"remove {_names(unused)} from its `vars` or `params`: what is not used must not cause a rebuild",
-            )
+        if unused := ", ".join(f"'{name}'" for name in sorted(set(given) - rendered.used)):
+            hint = f"remove {unused} from its `vars`, `params` or `texts`: what is not used must not cause a rebuild"
+            raise ActionFailed("B403", f"the template {shown} does not use {unused}", at=Location(shown, 1), hint=hint)
         io.write(rendered.text.encode(), executable=io.value(self.template).executable)
 
     def _failure(self, fault: object, text: str, shown: str) -> ActionFailed:
@@ -69,7 +65,7 @@ class Render(BaseOperation):
             hint = _SYNTAX_HINT if "unexpected" in fault.message else "mend the template (jinja.palletsprojects.com)"
             return ActionFailed("B401", f"template syntax: {fault.message}", at=at, hint=hint)
         if fault.kind == "undefined":
-            known = [name for name, _ in self.variables]
+            known = [name for name, _ in (*self.variables, *self.texts)]
             hint = did_you_mean(fault.name, known) or f'add `{fault.name}: "..."` to the `vars` of the target'
             if not fault.name:
                 hint = "variables are texts: give what is missing a variable of its own in `vars`"
@@ -77,5 +73,13 @@ class Render(BaseOperation):
         return ActionFailed("B404", f"template: {fault.message}", at=at, hint=_RUNTIME_HINT)
 
 
-def _names(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+def _text(io: ActionIO, artifact: Artifact, shown: str) -> str:
+    """Return the text of a file. Raises `ActionFailed` B404 when it is none."""
+    at = Location(shown, 1)
+    if io.value(artifact).tree:
+        raise ActionFailed("B404", f"{shown} is a tree, not a text", at=at, hint="name a target that makes a file")
+    try:
+        return io.read(artifact).decode()
+    except UnicodeDecodeError as error:
+        message = f"{shown} is not UTF-8 text: {error.reason}"
+        raise ActionFailed("B404", message, at=at, hint="save it as UTF-8") from error

@@ -15,7 +15,7 @@ from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.rewriter import Rewriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from buildsys.errors import Location
@@ -206,7 +206,7 @@ def make_action(
 ) -> Action:
     """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
     inputs: dict[Artifact, int] = {}
-    params = {name: _plain(getattr(operation, name), inputs) for name in operation_fields(operation)}
+    params = {name: _plain(value, inputs) for name, value in _parameters(operation)}
     rest = {"mnemonic": operation.MNEMONIC, "params": params, "tools": tools, "version": operation.VERSION}
     static = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)[1:]
     return Action(
@@ -221,14 +221,14 @@ def make_action(
     )
 
 
-def operation_fields(operation: Operation) -> tuple[str, ...]:
-    """Return the names of the fields of an operation that take part in its key: all that are not marked exempt."""
-    return tuple(f.name for f in fields(operation) if "exempt" not in f.metadata)  # type: ignore[arg-type]
-
-
 def exempt(reason: str, default: Any = MISSING) -> Any:
     """Declare a field of an operation that cannot change its bytes, and say why."""
     return field(default=default, metadata={"exempt": reason})
+
+
+def added(default: Any) -> Any:
+    """Declare a field that an operation has got later: while it has its default, keys are what they were before."""
+    return field(default=default, metadata={"added": default})
 
 
 def action_key(descriptor: str) -> Digest:
@@ -241,6 +241,15 @@ class ActionResult(NamedTuple):
 
     outputs: tuple[Value, ...]
     log: str = ""
+
+
+def _parameters(operation: Operation) -> Iterator[tuple[str, Any]]:
+    """Yield the name and value of each field that stands in the descriptor."""
+    for declared in fields(operation):  # type: ignore[arg-type]
+        value = getattr(operation, declared.name)
+        unused = "added" in declared.metadata and value == declared.metadata["added"]
+        if not unused and "exempt" not in declared.metadata:
+            yield declared.name, value
 
 
 def _plain(value: Any, inputs: dict[Artifact, int]) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from buildsys.sdk import ConfiguredTarget, Context, DefaultInfo, LayerEntry, LayerInfo, Provider, Rule, attr
+from buildsys.sdk.layers import single_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,7 @@ class PlacedFiles(Rule):
         """Pass the files on, with their places."""
         entries = []
         for path, target in self.files.items():
-            if len(target.files) != 1:
-                ctx.fail(
-                    "B220",
-                    f"'{target.label}' must produce a single file to stand at '{path}', but has {len(target.files)}",
-                    attribute="files",
-                    item=path,
-                    hint="name a target with one file, or a source file",
-                )
-            entries.append(LayerEntry(path, target.files[0], ctx.label, ctx.at("files", path), ctx.mode(self.mode)))
+            artifact = single_file(ctx, target, "files", path, f"stand at '{path}'")
+            entries.append(LayerEntry(path, artifact, ctx.label, ctx.at("files", path), ctx.mode(self.mode)))
         artifacts = dict.fromkeys(entry.artifact for entry in entries if entry.artifact is not None)
         return DefaultInfo(tuple(artifacts)), LayerInfo(tuple(entries))

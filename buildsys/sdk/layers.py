@@ -11,6 +11,7 @@ from buildsys.model.tree import link_fault, path_fault
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from buildsys.model.action import Artifact
     from buildsys.sdk.context import Context
 
 
@@ -21,6 +22,18 @@ def layer_of(target: ConfiguredTarget, ctx: Context) -> LayerInfo:
         return info
     at = target.at if target.at.line else ctx.at("layers")
     return LayerInfo(tuple(LayerEntry(artifact.name, artifact, target.label, at) for artifact in target.files))
+
+
+def single_file(ctx: Context, target: ConfiguredTarget, attribute: str, item: str, purpose: str) -> Artifact:
+    """Return the one file of the target that `item` of an attribute names, which it has "to" `purpose`.
+
+    Raises `UserError` B220 when there are several, or none.
+    """
+    if len(target.files) == 1:
+        return target.files[0]
+    message = f"'{target.label}' must produce a single file to {purpose}, but has {len(target.files)}"
+    hint = "name a target with one file, or a source file"
+    return ctx.fail("B220", message, attribute=attribute, item=item, hint=hint)
 
 
 def moved(layer: LayerInfo, prefix: str) -> LayerInfo:

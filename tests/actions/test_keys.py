@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from buildsys import actions
+from buildsys.actions.render import Render
 from buildsys.model.action import Action, Artifact, BaseOperation, Operation, Value, action_key, make_action
 from buildsys.model.label import Label
 
@@ -102,6 +103,15 @@ def test_a_field_is_in_the_key_or_exempt_with_a_reason(
         assert len(field.metadata["exempt"]) > 15, "say why it cannot change the bytes"
     else:
         assert changed
+
+
+def test_a_field_that_was_added_leaves_keys_as_they_were_until_it_is_used() -> None:
+    plain, with_text = make(Render, texts=()), make(Render)
+    assert '"texts"' not in plain.static
+    assert '"texts"' in with_text.static
+    values = [Value(f"{0:064x}", 1)]
+    before = "919bf6b91c98e785206150ed511ed06754b77d4c1bbfa8b482d1e740ec348f27"  # of version 1, without `texts`
+    assert action_key(plain.descriptor(values)) == before
 
 
 def test_every_field_of_an_action_is_in_its_key_or_exempt_with_a_reason() -> None:

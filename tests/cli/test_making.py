@@ -79,6 +79,28 @@ def test_subcommands(small: SmallWorkspace) -> None:
     ]
 
 
+def test_texts_of_sources_and_of_other_targets(small: SmallWorkspace) -> None:
+    small.write(
+        "src/pki/BUILD.yaml",
+        """
+        targets:
+          - {rule: template, name: conf, src: conf.j2, out: conf, texts: {ca: ca.pem, motd: //app:motd}}
+          - {rule: template, name: twice, src: twice.j2, out: twice, texts: {conf: ":conf"}}
+        """,
+    )
+    small.write("src/pki/conf.j2", "{{ motd }}{{ ca }}")
+    small.write("src/pki/twice.j2", "{{ conf }}{{ conf }}")
+    small.write("src/pki/ca.pem", "one\n")
+    out = small.root / "buildsys-bin/pki/twice"
+    small.run("build", "//pki:twice")
+    assert out.read_text() == "Release 1.0.0\none\n" * 2
+    small.write("src/pki/ca.pem", "two\n")
+    assert "2 total actions" in small.run("build", "//pki:twice").err
+    assert out.read_text() == "Release 1.0.0\ntwo\n" * 2
+    explained = small.run("explain", "//pki:twice").out
+    assert "//pki:conf Render conf: changed\n  input src/pki/ca.pem: " in explained
+
+
 def test_verbose_failures(small: SmallWorkspace) -> None:
     small.write("src/app/motd.j2", "{{ nothing }}\n")
     plain = small.run("build", "//app:docker")
