@@ -43,11 +43,16 @@ UNSURE = -3
 TWO_PROCESSES = 20_000
 """From this many entries on, half of them are looked at by a second process."""
 
+KIND, FOLDER_KIND = 0o170000, 0o040000
+"""Of a mode: the bits that tell the kind, and those of a folder."""
+
 WIDTH = 5
 """Numbers an entry: size, mtime_ns, ctime_ns, inode, mode."""
 
 Seen = tuple[str, int, int, int, int, int, str]
 """Path, size, mtime_ns, ctime_ns, inode, mode, and the SHA-256 of the content where it is known.
+
+The content of a folder is what `listed` returns.
 
 A path that must not exist has -1 for all numbers.
 """
@@ -150,7 +155,12 @@ def examine(argv: list[str]) -> Snapshot | None:
                 return None
             path = found.path(number)
             entry = (path, *now, digest)
-            (found.moved if _holds(path, digest) else found.changed)[number] = entry
+            if _holds(path, digest):
+                found.moved[number] = entry
+            elif now[4] & KIND == FOLDER_KIND:
+                return None
+            else:
+                found.changed[number] = entry
     except (OSError, ValueError, EOFError, TypeError, IndexError):
         return None
     if found.moved and not found.changed:
@@ -292,14 +302,41 @@ def racy_marked(entry: Seen, began_ns: int) -> Seen:
 
 
 def _holds(path: str, digest: str) -> bool:
-    """Tell whether a file has the content it is said to have."""
+    """Tell whether a file or folder has the content it is said to have."""
     import hashlib
 
     try:
+        if os.path.isdir(path):
+            return hashlib.sha256(listed(scan(path))).hexdigest() == digest
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest() == digest
     except OSError:
         return False
+
+
+def scan(folder: str) -> list[tuple[str, str, str]]:
+    """Return the names in a folder, in their order, each with its kind and with what it leads to if it is a link.
+
+    The kind is `d` for a folder, `f` for a file (both also at the end of a link), else empty. Raises `OSError`.
+    """
+    with os.scandir(folder) as entries:
+        return sorted((entry.name, _kind(entry), _target(entry)) for entry in entries)
+
+
+def listed(found: list[tuple[str, str, str]]) -> bytes:
+    """Return what `scan` found as bytes: the content of a folder, whose digest an entry has."""
+    return "".join(["\0".join((*item, "\0")) for item in found]).encode("utf-8", "surrogateescape")
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        return "d" if entry.is_dir() else "f" if entry.is_file() else ""
+    except OSError:  # a link that cannot be followed, such as one to itself
+        return ""
+
+
+def _target(entry: os.DirEntry[str]) -> str:
+    return os.readlink(entry.path) if entry.is_symlink() else ""
 
 
 def now_ns() -> int:

@@ -244,3 +244,24 @@ def test_the_work_is_that_of_the_change(space: Space, monkeypatch: pytest.Monkey
     assert len(pages[0]) < 20, "bisection and one record, not the table"
     assert files_of(space)[1].stat().st_size > 60 * plan_module.PAGE
     assert files_of(space)[2].stat().st_size < 2000, "what changed is written, not all that there is"
+
+
+@pytest.mark.parametrize("way", ["replaced", "beside a file that comes and goes"])
+def test_an_editor_that_writes_in_its_own_way_makes_no_difference(built: Space, way: str) -> None:
+    """Many editors rename a new file over the old one: the folder's times change, what is in it does not."""
+    if way == "replaced":
+        edit(built, "x.j2.new", "after {{ cri }}\n")
+        (built.package / "x.j2.new").replace(built.package / "x.j2")
+    else:
+        edit(built, ".x.j2.swp", "")
+        edit(built, "x.j2", "after {{ cri }}\n")
+        gone(built.package / ".x.j2.swp")
+    assert not built.build(FILES).is_whole
+    assert (built.bin / "a/etc/x").read_text() == "after docker\n"
+
+
+def test_the_first_build_of_all_leaves_a_snapshot(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders and files that it made itself are younger than it; their content tells that they are the same."""
+    monkeypatch.undo()
+    assert space.build(FILES).is_whole
+    assert not space.build(FILES).is_whole

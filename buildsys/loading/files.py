@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from buildsys.adapters import yaml
 from buildsys.errors import EnvironmentFault, Location, UserError
 from buildsys.model.digest import digest_bytes
-from buildsys.snapshot import look
+from buildsys.snapshot import listed, look, scan
 
 if TYPE_CHECKING:
     from buildsys.model.document import Node
@@ -54,26 +53,26 @@ class FileReader:
         if known is not None:
             return known
         self._look(folder)
-        files: list[str] = []
-        folders: list[str] = []
+        files: dict[str, None] = {}
+        folders: dict[str, None] = {}
+        full = os.path.join(self.root, folder)
         try:
-            with os.scandir(os.path.join(self.root, folder)) as entries:
-                for entry in entries:
-                    if _is_folder(entry):
-                        if not (entry.is_symlink() and self._leads_back(folder, entry.path)):
-                            folders.append(entry.name)
-                    elif _is_file(entry):
-                        files.append(entry.name)
-                    else:
-                        self._look(f"{folder}/{entry.name}")  # a link to nothing may come to lead somewhere
+            found = scan(full)
+            self.seen[folder] = (*self.seen[folder][:6], digest_bytes(listed(found)))
+            for name, kind, target in found:
+                if kind == "f":
+                    files[name] = None
+                elif not kind:
+                    self._look(f"{folder}/{name}")  # a link to nothing may come to lead somewhere
+                elif not (target and self._leads_back(folder, os.path.join(full, name))):
+                    folders[name] = None
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             message = f"cannot list the folder {folder}: {error.strerror}"
             raise EnvironmentFault("B504", message, hint="check the folder's permissions") from error
-        result = (dict.fromkeys(sorted(files)), dict.fromkeys(sorted(folders)))
-        self._folders[folder] = result
-        return result
+        self._folders[folder] = files, folders
+        return files, folders
 
     def _leads_back(self, folder: str, link: str) -> bool:
         """Tell whether a link in `folder` points to one of the folders that it was reached through."""
@@ -113,15 +112,3 @@ def _encoding_fault(data: bytes, path: str, error: UnicodeDecodeError) -> UserEr
     at = Location(path, before.count(b"\n") + 1, column)
     message = f"this is not UTF-8 text: {error.reason} 0x{data[error.start]:02x}"
     return UserError("B113", message, at=at, hint="save the file as UTF-8")
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    with suppress(OSError):  # a link that cannot be followed, such as one to itself
-        return entry.is_dir()
-    return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    with suppress(OSError):
-        return entry.is_file()
-    return False

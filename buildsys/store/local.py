@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys.model.digest import digest_bytes
 from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 EPOCH = "epoch"
-"""A file that is made with the store and written anew whenever results are removed from it: snapshots made before are
-then stale."""
+"""A file that is made with the store and written anew with another content whenever results are removed from it:
+snapshots made before are then stale."""
 
 BUCKET = "v1"
 """Formats change by beginning a new bucket; older and newer programs then share a folder in peace."""
@@ -37,7 +38,14 @@ class LocalStore(NamedTuple):
     def identity(self) -> list[Seen]:
         """Return what tells a snapshot whether this is still the store whose results it relies on."""
         index = look_identity(self.database.path)
-        return [index, look(os.path.join(self.root, EPOCH))]
+        epoch = os.path.join(self.root, EPOCH)
+        seen = look(epoch)
+        try:
+            with open(epoch, "rb") as stream:
+                seen = (*seen[:6], digest_bytes(stream.read()))
+        except OSError:
+            pass  # then its absence is what was seen, or the snapshot does without its digest
+        return [index, seen]
 
     def close(self) -> None:
         """Flush and close."""
