@@ -1,8 +1,8 @@
 """The plan of a request: its actions as they were, so that source files may change without loading or analysing again.
 
-Written by a build that succeeded, beside its snapshot and named by its checksum; a build that finds nothing changed but
-the content of source files reads of it what these reach and nothing else: its cost is that of the change, not that of
-the graph. Only actions that depend on a source file are in it; of what others make, the values are.
+Written by a build that succeeded (`planning.py`), beside its snapshot and named by its checksum. A build that finds
+nothing changed but the content of source files reads of it what these reach and nothing else: its cost is that of the
+change, not that of the graph. Only actions that depend on a source file are in it; of what others make, the values are.
 
 One file, read through a memory map and verified page by page. It holds tables of records (marshal) with
 their offsets, an array of values, and the consumers of each artifact as offsets and numbers (compressed rows).
@@ -17,11 +17,9 @@ import os
 import struct
 from array import array
 from binascii import crc32
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from importlib import import_module
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildsys.errors import Location
 from buildsys.model.action import Action, Artifact, Value
@@ -30,17 +28,17 @@ from buildsys.model.label import Label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from buildsys.execution.outcome import Outcome
-
 FORMAT = 1
 PAGE = 4096
 LIMIT = 5000
 """The most actions that are run from a plan: a change that reaches more is better served by a whole build."""
 
-_VALUE = struct.Struct("<32sqB7x")
+VALUE = struct.Struct("<32sqB7x")
+"""A value in the file: the digest, the size, and flags."""
+TAIL = struct.Struct("<8sQQII")
+"""The end of the file: the snapshot, the number of pages and of sections, the format, and a checksum of the rest of it.
+"""
 _EXECUTABLE, _TREE = 1, 2
-_OWN = "buildsys."
-"""Classes of this program can be found again by name; those of a workspace's rules are not read from a plan."""
 
 
 class Unplanned(Exception):
@@ -56,98 +54,13 @@ class Planned(NamedTuple):
     paths: tuple[str, ...]
 
 
-def write(file: str, check: bytes, packages: str, outcome: Outcome, paths: Mapping[Artifact, str]) -> None:
-    """Write the plan of a build that made everything.
-
-    `check` names its snapshot, `packages` is the folder of the packages relative to the workspace, `paths` are those of
-    the outputs that were asked for, relative to the folder of outputs. Nothing is raised: without a plan, the next
-    build loads and analyses.
-    """
-    actions = _reached(outcome)
-    artifacts = dict.fromkeys(artifact for action in actions for artifact in (*action.inputs, *action.outputs))
-    ordered = sorted((a for a in artifacts if a.is_source), key=lambda a: (a.path, a))
-    ordered += [a for a in artifacts if not a.is_source]
-    numbers = {artifact: number for number, artifact in enumerate(ordered)}
-    encoder = _Encoder()
-    part = f"{file}.{os.getpid()}"
-    with suppress(OSError), open(part, "wb") as stream:
-        out = _Writer(stream)
-        out.records(encoder.record(action, numbers, paths) for action in actions)
-        out.records(marshal.dumps(tuple(artifact)) for artifact in ordered)
-        out.section(_VALUE.pack(*_packed(outcome.values[artifact])) for artifact in ordered)
-        out.consumers(actions, numbers)
-        out.section([marshal.dumps((encoder.names, packages, len(ordered)))])
-        out.finish(check)
-        os.replace(part, file)
-
-
-def _reached(outcome: Outcome) -> list[Action]:
-    """Return the actions that depend on a source file, each after those that it depends on."""
-    reached: set[Artifact] = set()
-    found: list[Action] = []
-    for action, _ in outcome.keys.values():
-        if any(artifact.is_source or artifact in reached for artifact in action.inputs):
-            reached.update(action.outputs)
-            found.append(action)
-    return found
-
-
 def packed(value: Value) -> tuple[str, int, int]:
     """Return a value as numbers and text, as `Plan` takes those that have changed."""
     flags = (_EXECUTABLE if value.executable else 0) | (_TREE if value.tree else 0)
     return value.digest, value.size, flags
 
 
-def _packed(value: Value) -> tuple[bytes, int, int]:
-    digest, size, flags = packed(value)
-    return bytes.fromhex(digest), size, flags
-
-
-class _Encoder:
-    """Turns actions into records; `names` are the classes met."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._known: dict[type, int] = {}
-        self._fields: dict[type, tuple[str, ...]] = {}
-
-    def record(self, action: Action, numbers: Mapping[Artifact, int], paths: Mapping[Artifact, str]) -> bytes:
-        kind = type(action.operation)
-        if not kind.__module__.startswith(_OWN):
-            return marshal.dumps(None)
-        positions = {artifact: position for position, artifact in enumerate(action.inputs)}
-        return marshal.dumps(
-            (
-                self._encode(action.operation, positions),
-                tuple([numbers[artifact] for artifact in action.inputs]),
-                tuple([numbers[artifact] for artifact in action.outputs]),
-                tuple([paths.get(artifact, "") for artifact in action.outputs]),
-                action.static,
-                tuple(action.owner),
-                action.config,
-                action.progress,
-                action.at and tuple(action.at),
-            )
-        )
-
-    def _encode(self, value: Any, positions: Mapping[Artifact, int]) -> Any:
-        """Return what marshal can hold: of an input its position, of a tuple or object a list or a dictionary."""
-        if value is None or type(value) in {str, int, bool}:
-            return value
-        if type(value) is tuple:
-            return [self._encode(item, positions) for item in value]
-        if type(value) is Artifact and value in positions:
-            return {-1: positions[value]}
-        kind = type(value)
-        number = self._known.get(kind)
-        if number is None:
-            number = self._known[kind] = len(self.names)
-            self.names.append(f"{kind.__module__}:{kind.__qualname__}")
-            self._fields[kind] = _field_names(kind)
-        return {number: [self._encode(getattr(value, name), positions) for name in self._fields[kind]]}
-
-
-def _field_names(kind: type) -> tuple[str, ...]:
+def field_names(kind: type) -> tuple[str, ...]:
     """Return the fields of a dataclass or named tuple. Raises `TypeError` for what is neither."""
     if is_dataclass(kind):
         return tuple(field.name for field in fields(kind))
@@ -155,74 +68,6 @@ def _field_names(kind: type) -> tuple[str, ...]:
     if names is None:
         raise TypeError(f"an operation's field cannot hold {kind.__name__}")
     return names
-
-
-class _Writer:
-    """Writes sections one after the other, then the checksums of all pages, then where everything is."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._starts = array("Q")
-        self._sums = array("I")
-        self._rest = bytearray()
-        self._size = 0
-
-    def section(self, parts: Iterable[bytes]) -> None:
-        """Write a section."""
-        self._starts.append(self._size)
-        for part in parts:
-            self._write(part)
-        self._write(bytes(-self._size % 8))
-
-    def records(self, records: Iterable[bytes]) -> None:
-        """Write records, and a section of their offsets."""
-        offsets = array("Q", (0,))
-
-        def counted() -> Iterable[bytes]:
-            for record in records:
-                offsets.append(offsets[-1] + len(record))
-                yield record
-
-        self.section(counted())
-        self.section([offsets.tobytes()])
-
-    def consumers(self, actions: Sequence[Action], numbers: Mapping[Artifact, int]) -> None:
-        """Write for each artifact the numbers of the actions that it is an input of."""
-        counts = array("I", bytes(4 * len(numbers)))
-        for action in actions:
-            for artifact in action.inputs:
-                counts[numbers[artifact]] += 1
-        starts = array("I", accumulate(counts, initial=0))
-        places = starts[:]
-        found = array("I", bytes(4 * starts[-1]))
-        for number, action in enumerate(actions):
-            for artifact in action.inputs:
-                of = numbers[artifact]
-                found[places[of]] = number
-                places[of] += 1
-        self.section([starts.tobytes()])
-        self.section([found.tobytes()])
-
-    def _write(self, data: bytes) -> None:
-        self._stream.write(data)
-        self._size += len(data)
-        self._rest += data
-        whole = len(self._rest) - len(self._rest) % PAGE
-        view = memoryview(self._rest)
-        self._sums.extend(crc32(view[at : at + PAGE]) for at in range(0, whole, PAGE))
-        view.release()
-        del self._rest[:whole]
-
-    def finish(self, check: bytes) -> None:
-        """Write the end of the file: the checksums of its pages and of that end itself."""
-        self._starts.append(self._size)
-        self._write(bytes(-self._size % PAGE))
-        data = self._sums.tobytes() + self._starts.tobytes()
-        tail = struct.pack("<8sQQI", check, len(self._sums), len(self._starts), FORMAT)
-        self._stream.write(data + tail + struct.pack("<I", crc32(data + tail)))
-
-
-_TAIL = struct.Struct("<8sQQII")
 
 
 class Plan:
@@ -244,14 +89,14 @@ class Plan:
 
     def _read_tail(self, check: bytes) -> None:
         size = len(self._map)
-        if size < _TAIL.size:
+        if size < TAIL.size:
             raise Unplanned
-        found, pages, starts, version, crc = _TAIL.unpack(self._map[size - _TAIL.size :])
-        begin = size - _TAIL.size - 4 * pages - 8 * starts
+        found, pages, starts, version, crc = TAIL.unpack(self._map[size - TAIL.size :])
+        begin = size - TAIL.size - 4 * pages - 8 * starts
         if version != FORMAT or found != check or begin != pages * PAGE or crc32(self._map[begin : size - 4]) != crc:
             raise Unplanned
         self._sums = array("I", self._map[begin : begin + 4 * pages])
-        self._starts = array("Q", self._map[begin + 4 * pages : size - _TAIL.size])
+        self._starts = array("Q", self._map[begin + 4 * pages : size - TAIL.size])
 
     def folder(self, root: str) -> str:
         """Return what the paths of source files begin with in the workspace at `root`."""
@@ -283,8 +128,8 @@ class Plan:
         return Value(digest, size, bool(flags & _EXECUTABLE), bool(flags & _TREE))
 
     def _value(self, number: int) -> tuple[str, int, int]:
-        start = self._starts[4] + number * _VALUE.size
-        digest, size, flags = _VALUE.unpack(self._bytes(start, start + _VALUE.size))
+        start = self._starts[4] + number * VALUE.size
+        digest, size, flags = VALUE.unpack(self._bytes(start, start + VALUE.size))
         return digest.hex(), size, flags
 
     def action(self, number: int) -> Planned:
@@ -361,5 +206,5 @@ class Plan:
         if kind is None:
             module, _, name = self._names[number].partition(":")
             kind = self._kinds[number] = getattr(import_module(module), name)
-        names = _field_names(kind)
+        names = field_names(kind)
         return kind(**dict(zip(names, [self._decode(item, inputs) for item in content], strict=True)))

@@ -295,7 +295,7 @@ def _report(request: Request, built: Built, began: float) -> None:
 
 def _remember(request: Request, opened: Session, built: Built, lines: list[str], program: list[Seen]) -> None:
     """Write the snapshot that will answer this request as long as nothing changes, and the plan for when it does."""
-    from buildsys.execution import plan
+    from buildsys.execution import planning
 
     ELAPSED, CRITICAL, PROCESSES, ACTIONS = snapshot.PLACES  # noqa: N806
     tag = request.terminal.palette.tag
@@ -309,7 +309,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str],
     check = recording.write(request.argv, base, inputs, built.written, request.began_ns, text)
     if check:
         file = snapshot.file_of(base, request.argv, os.getcwd())
-        plan.write(f"{file}.plan", check, opened.workspace.packages, built.outcome, built.paths)
+        planning.write(f"{file}.plan", check, opened.workspace.packages, built.outcome, built.paths)
 
 
 def _unchanged(lines: list[str]) -> list[str]:
