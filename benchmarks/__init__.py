@@ -1,1 +1,1 @@
-"""Benchmarks: buildsys beside its peers, on the same files, in one run. `python -m benchmarks rootfs --help`."""
+"""Benchmarks: buildsys beside its peers, on the same files, in one run. `python -m benchmarks --help`."""
