@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
 
 from buildsys.archive import compressors, frames, tar
 from buildsys.archive.stored import is_squeezed
-from buildsys.archive.streams import Chunked, SizeFault, copy
+from buildsys.archive.streams import Chunked, SizeFault, padding
 from buildsys.errors import ActionFailed
-from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, Segment, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from buildsys.archive.compressors import Compressor
     from buildsys.archive.frames import Piece
@@ -74,10 +76,12 @@ class Tarball(BaseOperation):
                 hint="correct the tarball's attributes",
             ) from error
         try:
-            if squeeze and not squeeze.single:
-                _Emission(io, squeeze).write(recipe)
+            if squeeze is None:
+                io.assemble(list(_plain_segments(io, recipe)))
+            elif squeeze.single:
+                _write_single(io, squeeze, recipe)
             else:
-                _write_whole(io, squeeze, recipe)
+                _Emission(io, squeeze).write(recipe)
         except SizeFault as error:
             raise ActionFailed(
                 "B706",
@@ -86,15 +90,26 @@ class Tarball(BaseOperation):
             ) from error
 
 
-def _write_whole(io: ActionIO, squeeze: Compressor | None, recipe: list[Piece]) -> None:
-    """Write a tarball that has no frames: plain, or one member for readers that stop after the first."""
+def _write_single(io: ActionIO, squeeze: Compressor, recipe: list[Piece]) -> None:
+    """Write a tarball as one member, for readers that stop after the first."""
     chunks = (chunk for piece in recipe for chunk in frames.content(piece, io.open_blob))
     with io.create(0) as out:
-        if squeeze:
-            squeeze.compress(Chunked(chunks), out, sum(map(frames.span, recipe)))
+        squeeze.compress(Chunked(chunks), out, sum(map(frames.span, recipe)))
+
+
+def _plain_segments(io: ActionIO, recipe: list[Piece]) -> Iterator[Segment]:
+    """Yield a tarball as it is: payloads are blobs, and the zeros that fill their last block."""
+    for piece in recipe:
+        if isinstance(piece, frames.Payload):
+            yield Segment.of_blob(piece.digest, piece.size)
+            yield Segment.of_bytes(bytes(padding(piece.size)))
         else:
-            for chunk in chunks:
-                out.write(chunk)
+            yield Segment(f"tar {piece.key}", write=partial(_write_content, io, piece))
+
+
+def _write_content(io: ActionIO, piece: Piece, out: Writer) -> None:
+    for chunk in frames.content(piece, io.open_blob):
+        out.write(chunk)
 
 
 class _Emission:
@@ -116,9 +131,7 @@ class _Emission:
             for (key, _), value in zip(batch, made, strict=True):
                 io.remember(key, value)
                 have[key] = value
-        with io.create(0) as out:
-            for key, piece in zip(keys, recipe, strict=True):
-                self._copy(piece, have.get(key), out)
+        io.assemble([self._segment(piece, have.get(key)) for key, piece in zip(keys, recipe, strict=True)])
 
     def read_anew(self, recipe: list[Piece]) -> list[Piece]:
         """Return the pieces whose blobs are read: those without a kept frame, and payloads that are stored as is."""
@@ -147,12 +160,14 @@ class _Emission:
             self._squeeze.compress(Chunked(frames.content(piece, io.open_blob)), blob, frames.span(piece))
         return Value(blob.digest, blob.size)
 
-    def _copy(self, piece: Piece, frame: Value | None, out: Writer) -> None:
-        squeeze, open_blob = self._squeeze, self._io.open_blob
+    def _segment(self, piece: Piece, frame: Value | None) -> Segment:
         if frame is None:
-            squeeze.compress(Chunked(frames.content(piece, open_blob)), out, frames.span(piece))
-        elif isinstance(piece, frames.Payload) and frame.digest == piece.digest:
-            squeeze.store(Chunked(frames.content(piece, open_blob)), out, frames.span(piece))
-        else:
-            with open_blob(frame.digest) as stream:
-                copy(stream, out)
+            made = BytesIO()
+            self._squeeze.compress(Chunked(frames.content(piece, self._io.open_blob)), made, frames.span(piece))
+            return Segment.of_bytes(made.getvalue())
+        if isinstance(piece, frames.Payload) and frame.digest == piece.digest:
+            return Segment(f"{self._squeeze.stored_id} {piece.digest}", write=partial(self._store, piece))
+        return Segment.of_blob(frame.digest, frame.size)
+
+    def _store(self, piece: Piece, out: Writer) -> None:
+        self._squeeze.store(Chunked(frames.content(piece, self._io.open_blob)), out, frames.span(piece))

@@ -20,9 +20,13 @@ DEFAULT_LEVELS = {"none": 0, "gzip": 6, "zstd": 3}
 
 
 class Compressor(NamedTuple):
-    """One way to compress: `id` names all that shapes bytes; `store` wraps what is not worth compressing."""
+    """One way to compress: `id` names all that shapes bytes; `store` wraps what is not worth compressing.
+
+    `stored_id` names all that shapes the bytes of `store`.
+    """
 
     id: str
+    stored_id: str
     level: int
     single: bool
     compress_stream: Callable[[Readable, Writer, int, int], None]
@@ -60,4 +64,6 @@ def compressor(name: str, level: int) -> Compressor | None:
     if level not in module.LEVELS:
         raise ValueError(f"{kind} has levels {module.LEVELS[0]} to {module.LEVELS[-1]}, not {level}")
     store = stored.store_gzip if kind == "gzip" else stored.store_zstd
-    return Compressor(module.compressor_id(level), level, name != kind, module.compress_stream, store)
+    return Compressor(
+        module.compressor_id(level), f"stored {stored.FORM} {kind}", level, name != kind, module.compress_stream, store
+    )

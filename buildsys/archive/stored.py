@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from buildsys.archive.streams import Readable
     from buildsys.model.action import Writer
 
+FORM = 1
+"""The version of these forms: raise it when the same content would give other bytes."""
+
 _MAGIC = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh")
 _SAMPLE = 16 << 10
 _DEFLATE_BLOCK = 0xFFFF

@@ -9,19 +9,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from buildsys.errors import InternalError
+from buildsys.execution.assembly import write_segment
+from buildsys.execution.recipes import Recipes
 from buildsys.execution.stop import Stop, Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
 from buildsys.store.cas import owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
-    from buildsys.model.action import Fetching, Writer
+    from buildsys.model.action import Fetching, Segment, Writer
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.store.cas import BlobWriter
@@ -109,6 +111,25 @@ class BuildIO:
         with self.create_blob() as blob:
             yield blob
         self._made[output] = Value(blob.digest, blob.size, executable)
+
+    def assemble(self, segments: Sequence[Segment], output: int = 0, *, executable: bool = False) -> None:
+        """Write an output that is a sequence of segments. Raises `SizeFault` when a blob has not its stated size."""
+        path = self._direct.get(self._action.outputs[output])
+        if path is None:
+            with self.create(output, executable=executable) as out:
+                for segment in segments:
+                    write_segment(segment, self._store.blobs, out)
+            return
+        made = self._outputs.assemble(
+            path, segments, self._check, Recipes(self._store), self._expected(output), executable=executable
+        )
+        self._made[output] = Value(made.digest, made.size, executable)
+
+    def _expected(self, output: int) -> Digest:
+        """Return the digest that an output had when it was last made of these inputs; empty if it never was."""
+        key = action_key(self._action.descriptor([self._values[artifact] for artifact in self._action.inputs]))
+        known = self._store.actions.get(key)
+        return known.outputs[output].digest if known else ""
 
     def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None:
         """Write a small output."""

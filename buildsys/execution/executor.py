@@ -359,8 +359,9 @@ class Executor:
 
     def _place(self, artifact: Artifact, path: str, producer: Action | None) -> None:
         value = self._outcome.values[artifact]
-        if path != IN_STORE and self._outputs.is_current(path, value):
-            self._outputs.accept(path)
+        outputs = self._outputs
+        if path != IN_STORE and (outputs.is_current(path, value) or outputs.restore(path, value)):
+            outputs.accept(path)
             return
         if artifact in self._direct and producer is not None:
             self._force(producer)

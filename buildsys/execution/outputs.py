@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from typing import TYPE_CHECKING
 
 from buildsys.archive.streams import copy
+from buildsys.execution import assembly
 from buildsys.execution.hashing import HashingWriter
+from buildsys.execution.previous import Previous, fingerprint
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
 from buildsys.store.cas import BlobMissing, owner, remove_rubbish
 from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from buildsys.model.action import Value
+    from buildsys.execution.recipes import Recipes
+    from buildsys.model.action import Segment, Value
     from buildsys.model.digest import Digest
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
@@ -35,7 +39,10 @@ OTHER = "--output_base=DIR"
 
 
 class Outputs:
-    """Files below one folder; `written` collects every path that belongs to the outputs asked for."""
+    """Files below one folder; `written` collects every path that belongs to the outputs asked for.
+
+    `work` counts the bytes of each kind of work that assembling took (see `assembly.Made`).
+    """
 
     def __init__(self, base: str, blobs: BlobStore, state: WorkspaceState) -> None:
         self.folder = os.path.join(base, "bin")
@@ -43,12 +50,29 @@ class Outputs:
         self._serial = count()
         remove_rubbish(base)
         self.written: list[str] = []
+        self.work: Counter[str] = Counter()
         self._blobs = blobs
         self._state = state
+        self._previous = Previous(base, state)
 
     def is_current(self, path: str, value: Value) -> bool:
         """Tell whether the file at `path` (relative) is the one that was written for `value`."""
-        return not value.tree and self._holds(path, value.digest, 0o755 if value.executable else 0o644)
+        return not value.tree and self._holds(path, value.digest, _mode(value.executable))
+
+    def is_kept(self, path: str, value: Value) -> bool:
+        """Tell whether the file that stood at `path` before was written for `value`, so that `restore` has it."""
+        kept = self._previous.find(path)
+        return not value.tree and kept is not None and kept.digest == value.digest
+
+    def restore(self, path: str, value: Value) -> bool:
+        """Put the file that stood at `path` before back, if it was written for `value`; tell whether it was."""
+        if not self.is_kept(path, value):
+            return False
+        with self._replacing(path) as part:
+            if not self._previous.take(path, part):
+                return False
+            self._place(part, path, value.digest, _mode(value.executable), keep=True)
+        return True
 
     def holds(self, path: str, value: Value) -> bool:
         """Tell whether `write` would leave everything as it is. Raises `BlobMissing` for a tree that is lost."""
@@ -69,15 +93,52 @@ class Outputs:
         if value.tree:
             self._write_tree(path, Tree.from_bytes(self._blobs.read(value.digest)))
         else:
-            self._write_file(path, value.digest, 0o755 if value.executable else 0o644)
+            self._write_file(path, value.digest, _mode(value.executable))
 
     @contextmanager
     def create(self, path: str, check: Callable[[], None], *, executable: bool = False) -> Iterator[HashingWriter]:
         """Write a file directly; it takes its place once the context ends without an exception."""
         with self._replacing(path) as part:
+            self._previous.drop(path)
             with open(part, "wb", buffering=0) as stream, HashingWriter(stream, check) as writer:
                 yield writer
-            self._place(part, path, writer.digest, 0o755 if executable else 0o644)
+            self._place(part, path, writer.digest, _mode(executable), keep=True)
+
+    def assemble(
+        self,
+        path: str,
+        segments: Sequence[Segment],
+        check: Callable[[], None],
+        recipes: Recipes,
+        expected: Digest = "",
+        *,
+        executable: bool = False,
+    ) -> assembly.Made:
+        """Write a file that is a sequence of segments; what it has in common with earlier ones costs little.
+
+        `expected` is the digest that it had when it was last made of these inputs, if it ever was. Raises as
+        `assembly.assemble`.
+        """
+        kept, current = self._previous.find(path), self._state.file(self._key(path))
+        digests = dict.fromkeys([expected, *(state.digest for state in (kept, current) if state)])
+        known = {digest: recipe for digest in digests if digest and (recipe := recipes.find(digest))}
+        standing = known.get(kept.digest) if kept else None
+        how = assembly.plan(
+            segments, known.items(), standing if kept and standing and standing.size == kept.size else None
+        )
+        with self._replacing(path) as part:
+            if how.standing and not self._previous.take(path, part, alone=True):
+                how = how._replace(standing=0)
+            self._previous.drop(path)
+            with open(part, "r+b" if how.standing else "wb", buffering=0) as stream:
+                stream.truncate(how.kept)
+                stream.seek(how.kept)
+                made = assembly.assemble(stream, segments, how, self._blobs, check)
+            self._place(part, path, made.digest, _mode(executable), keep=True)
+        if made.digest not in known and made.size >= assembly.SPACING:
+            recipes.keep(made.digest, made.recipe)
+        self.work.update(made.work)
+        return made
 
     def accept(self, path: str) -> None:
         """Count a file that is current among the outputs."""
@@ -160,7 +221,8 @@ class Outputs:
                 elif kinds.get(inside) != (SYMLINK if item.is_symlink() else FILE):
                     _remove(item.path)
 
-    def _holds(self, path: str, digest: Digest, mode: int) -> bool:
+    def _holds(self, path: str, digest: Digest, mode: int | None = None) -> bool:
+        """Tell whether the file at `path` is one that was written with this content and, where it is given, mode."""
         known = self._state.file(self._key(path))
         if known is None or known.digest != digest:
             return False
@@ -168,11 +230,10 @@ class Outputs:
             found = os.lstat(os.path.join(self.folder, path))
         except OSError:
             return False
-        fingerprint = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         return (
             stat.S_ISREG(found.st_mode)
-            and stat.S_IMODE(found.st_mode) == mode
-            and fingerprint == (known.size, known.mtime_ns, known.ctime_ns, known.inode)
+            and mode in {None, stat.S_IMODE(found.st_mode)}
+            and fingerprint(found) == (known.size, known.mtime_ns, known.ctime_ns, known.inode)
         )
 
     @contextmanager
@@ -182,7 +243,7 @@ class Outputs:
         try:
             self._make_folder(os.path.dirname(target))
             os.makedirs(self._tmp, exist_ok=True)
-            part = os.path.join(self._tmp, f"{owner()}{next(self._serial)}")
+            part = self._temporary()
             yield part
         except OSError as error:
             _remove(part)
@@ -191,14 +252,20 @@ class Outputs:
             _remove(part)
             raise
 
-    def _place(self, part: str, path: str, digest: Digest, mode: int) -> None:
+    def _temporary(self) -> str:
+        return os.path.join(self._tmp, f"{owner()}{next(self._serial)}")
+
+    def _place(self, part: str, path: str, digest: Digest, mode: int, *, keep: bool = False) -> None:
+        """Put a file at its path; with `keep`, what stands there is kept if it is as it was written."""
         target = os.path.join(self.folder, path)
         os.chmod(part, mode)
         if os.path.isdir(target) and not os.path.islink(target):
             _remove_folder(target)
-        os.replace(part, target)
-        found = os.stat(target)
-        state = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, 0, digest)
+        old = self._state.file(self._key(path)) if keep else None
+        is_worth = old is not None and old.digest != digest and self._holds(path, old.digest)
+        with self._previous.keeping(path, target, old, self._temporary()) if old and is_worth else nullcontext():
+            os.replace(part, target)
+        state = FileState(*fingerprint(os.stat(target)), 0, digest)
         self._state.remember_file(self._key(path), state)
 
     def _make_folder(self, folder: str) -> None:
@@ -215,6 +282,10 @@ class Outputs:
 
     def _key(self, path: str) -> str:
         return f"out:{path}"
+
+
+def _mode(executable: bool) -> int:
+    return 0o755 if executable else 0o644
 
 
 def _remove(path: str) -> None:

@@ -68,7 +68,8 @@ def first_to_do(
                 continue
         except BlobMissing:
             pass
-        if producer is not None and not producer.operation.STORED:
+        stored = producer is None or producer.operation.STORED
+        if producer is not None and not stored and not outputs.is_kept(path, values[artifact]):
             return f"action '{producer.progress}' of {producer.owner} would run"
         return f"the output '{path}' is not as it was built"
     return ""

@@ -15,7 +15,7 @@ from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.rewriter import Rewriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from buildsys.errors import Location
@@ -69,6 +69,32 @@ class Writer(Protocol):
     def write(self, data: bytes | bytearray | memoryview, /) -> int: ...
 
 
+class Segment(NamedTuple):
+    """A stretch of an output: the blob `blob` of `size` bytes, or (where that is empty) what `write` writes.
+
+    `name` tells every byte: segments of one name are the same in whatever output, build or version of the program.
+    """
+
+    name: str
+    blob: Digest = ""
+    size: int = 0
+    write: Callable[[Writer], None] | None = None
+
+    @classmethod
+    def of_blob(cls, digest: Digest, size: int) -> Segment:
+        """Return a blob as a segment."""
+        return cls(f"blob {digest}", digest, size)
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Segment:
+        """Return bytes as a segment."""
+
+        def write(out: Writer) -> None:
+            out.write(data)
+
+        return cls(f"blob {digest_bytes(data)}", write=write)
+
+
 class Fetching(NamedTuple):
     """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace.
 
@@ -87,7 +113,9 @@ class ActionIO(Protocol):
 
     `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep
     by-products (a compressed frame of a payload) in the store under a key that names all that shapes their bytes;
-    `map` applies a function that releases the GIL to many items, in parallel.
+    `map` applies a function that releases the GIL to many items, in parallel. `assemble` writes an output that is a
+    sequence of segments, and spares itself what is known of them; `SizeFault` of a blob that has not its stated size
+    is for the operation to explain.
     """
 
     def value(self, artifact: Artifact) -> Value: ...
@@ -98,6 +126,7 @@ class ActionIO(Protocol):
     def tree(self, artifact: Artifact) -> Tree: ...
     def open_blob(self, digest: Digest) -> BinaryIO: ...
     def create(self, output: int = 0, *, executable: bool = False) -> AbstractContextManager[Writer]: ...
+    def assemble(self, segments: Sequence[Segment], output: int = 0, *, executable: bool = False) -> None: ...
     def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None: ...
     def write_tree(self, tree: Tree, output: int = 0) -> None: ...
     def create_blob(self) -> AbstractContextManager[BlobWriter]: ...

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from buildsys.model.action import Artifact, Fetching, Value
+from buildsys.archive.streams import SizeFault
+from buildsys.model.action import Artifact, Fetching, Segment, Value
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.tree import FILE, Entry, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,6 +38,7 @@ class FakeIO:
         self.remembered: dict[str, Value] = {}
         self.recalled: list[str] = []
         self.mapped = 0
+        self.segments: dict[str, Digest] = {}
 
     # inputs for tests
 
@@ -86,6 +88,19 @@ class FakeIO:
         stream = io.BytesIO()
         yield stream
         self.outputs[output] = (stream.getvalue(), executable)
+
+    def assemble(self, segments: Sequence[Segment], output: int = 0, *, executable: bool = False) -> None:
+        with self.create(output, executable=executable) as out:
+            for segment in segments:
+                begin = out.tell()
+                if segment.blob:
+                    out.write(self.blobs[segment.blob])
+                    if len(self.blobs[segment.blob]) != segment.size:
+                        raise SizeFault("not the size that is stated")
+                elif segment.write:
+                    segment.write(out)
+                known = self.segments.setdefault(segment.name, digest_bytes(out.getvalue()[begin:]))
+                assert known == digest_bytes(out.getvalue()[begin:]), "segments of one name have the same bytes"
 
     def write(self, data: bytes, output: int = 0, *, executable: bool = False) -> None:
         with self.create(output, executable=executable) as out:

@@ -53,6 +53,26 @@ def test_check_up_to_date(small: SmallWorkspace) -> None:
     assert todo() == "ERROR: not up-to-date: action 'Merge app/tree' of //app:tree would run [B036]\n"
 
 
+def test_check_up_to_date_foresees_that_an_earlier_output_is_put_back(small: SmallWorkspace) -> None:
+    check = ("build", "--check_up_to_date", "//app:docker")
+    tarball = small.root / "buildsys-bin/app/docker.tar.zst"
+    nothing = "Build completed successfully, 0 total actions"
+    small.run("build", "//app:docker")
+    expected = tarball.read_bytes()
+    small.write("src/docker/daemon.json", "[]\n")
+    assert nothing not in small.run("build", "//app:docker").err
+    assert tarball.read_bytes() != expected
+    small.write("src/docker/daemon.json", "{}\n")
+    before = sorted((small.root / "buildsys-out").rglob("*"))
+    result = small.run(*check)
+    assert "ERROR: not up-to-date: the output 'app/docker.tar.zst' is not as it was built [B036]\n" in result.err
+    assert tarball.read_bytes() != expected
+    assert sorted((small.root / "buildsys-out").rglob("*")) == before
+    assert nothing in small.run("build", "//app:docker").err
+    assert tarball.read_bytes() == expected
+    assert small.run(*check).code == 0
+
+
 def test_check_up_to_date_looks_at_every_file_of_a_tree(small: SmallWorkspace) -> None:
     check = ("build", "--check_up_to_date", "//app:tree")
     small.run("build", "//app:tree")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -156,6 +157,8 @@ class Engine:
         self.ran: list[str] = []
         """The actions that the last build ran, in the order they were started."""
         self.written: list[str] = []
+        self.work: Counter[str] = Counter()
+        """The bytes of each kind of work that assembling outputs took in the last build."""
 
     def source(self, name: str, text: str) -> Artifact:
         """Write a source file."""
@@ -199,7 +202,7 @@ class Engine:
             state.close()
             store.close()
             self.ran = recorder.names
-        self.written = outputs.written
+        self.written, self.work = outputs.written, outputs.work
         return outcome
 
     def good(self, actions: Iterable[Action], *wanted: Artifact | tuple[Artifact, str], jobs: int = 4) -> Outcome:
