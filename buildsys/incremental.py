@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from buildsys.execution.outcome import Options, Outcome
+    from buildsys.execution.outputs import Outputs
     from buildsys.loading.place import Place
     from buildsys.model.action import Artifact, Value
     from buildsys.model.events import Events
-    from buildsys.snapshot import Seen, Snapshot
+    from buildsys.snapshot import Kept, Past, Seen, Snapshot
 
 
 class Part(NamedTuple):
@@ -51,9 +52,9 @@ def rebuild(place: Place, found: Snapshot, options: Options, events: Events, req
                 return None
             record(opened.state, opened.sources, request, outcome)
             seen = [*opened.sources.seen, *[look(path) for path in opened.outputs.written]]
+            _save(found, part, outcome, seen, _past(found, plan, part, outcome, opened.outputs))
     except Unplanned:
         return None
-    _save(found, part, outcome, seen)
     return outcome
 
 
@@ -95,7 +96,24 @@ def _run(plan: Plan, part: Part, opened: Stored, options: Options, events: Event
     return None if outcome.errors or outcome.lost or outcome.failed else outcome
 
 
-def _save(found: Snapshot, part: Part, outcome: Outcome, seen: list[Seen]) -> None:
+def _past(found: Snapshot, plan: Plan, part: Part, outcome: Outcome, outputs: Outputs) -> Past | None:
+    """Return how to go back to what was before this build; None where an output is not kept."""
+    kept: list[Kept] = []
+    values = {number: packed(plan.value(number)) for number in part.changed}
+    for planned in part.affected:
+        for number, artifact, path in zip(planned.outputs, planned.action.outputs, planned.paths, strict=True):
+            before, now = plan.value(number), outcome.values[artifact]
+            values[number] = packed(before)
+            if not path or before == now:
+                continue
+            earlier = outputs.kept(path)
+            if earlier is None or earlier[1].digest != before.digest or before.executable != now.executable:
+                return None
+            kept.append((path, earlier[0], now.digest, before.digest, look(earlier[0])[1:6]))
+    return {number: found.digest(number) for number in found.changed}, kept, values
+
+
+def _save(found: Snapshot, part: Part, outcome: Outcome, seen: list[Seen], past: Past | None) -> None:
     """Let the snapshot tell of the files as they are now; where one is not in it, it stays stale."""
     entries = dict(found.moved)
     for entry in seen:
@@ -106,7 +124,7 @@ def _save(found: Snapshot, part: Part, outcome: Outcome, seen: list[Seen]) -> No
     values = {number: packed(outcome.values[artifact]) for number, artifact in part.changed.items()}
     for planned in part.affected:
         values |= {n: packed(outcome.values[a]) for n, a in zip(planned.outputs, planned.action.outputs, strict=True)}
-    save_edits(found, entries, values)
+    save_edits(found, entries, values, past)
 
 
 def _outputs(planned: Planned) -> Iterable[tuple[int, str]]:

@@ -61,6 +61,15 @@ Numbers = tuple[int, int, int, int, int]
 Group = tuple[str, str, int]
 """A folder (empty, or with its slash), the names in it joined by NUL, and how many."""
 
+Values = dict[int, tuple[str, int, int]]
+"""Values of artifacts by their number in the plan: digest, size, flags."""
+
+Kept = tuple[str, str, str, str, Numbers]
+"""An earlier output: its path relative to the outputs, the path it is at now, the digest of what is there instead, its
+own, and what `stat` says of it."""
+Past = tuple[dict[int, str], list[Kept], Values]
+"""Of an earlier state: the digests of the entries that differ, the outputs that differ, and the values."""
+
 Answer = tuple[str, str, str, str]
 """Elapsed seconds, the critical path in seconds, the line about processes, and that about actions."""
 NOTHING_RAN = ("0.00", "0 processes.", "0 total actions")
@@ -82,6 +91,7 @@ class Snapshot:
         "message",
         "moved",
         "numbers",
+        "past",
         "values",
     )
 
@@ -94,8 +104,10 @@ class Snapshot:
         self.digests_at = 0
         self.edited: dict[int, tuple[Numbers, str]] = {}
         """Entries that are other than the file says, with their digests."""
-        self.values: dict[int, tuple[str, int, int]] = {}
+        self.values: Values = {}
         """What the plan of this request (`execution.plan`) needs to know of them."""
+        self.past: Past | None = None
+        """How to go back to what was before the last edit (see `reverting.py`)."""
         self.changed: dict[int, Seen] = {}
         self.moved: dict[int, Seen] = {}
         self.began_ns = 0
@@ -130,6 +142,10 @@ class Snapshot:
         found = page[32 * (number % PAGE) :][:32]
         return found.hex() if any(found) else ""
 
+    def numbers_at(self, number: int) -> list[int]:
+        """Return the numbers of an entry."""
+        return self.numbers[number * WIDTH : (number + 1) * WIDTH].tolist()
+
     def answer(self, elapsed: str, critical: str, processes: str, actions: str) -> str:
         """Return what the build says."""
         text = self.message
@@ -155,16 +171,17 @@ def examine(argv: list[str]) -> Snapshot | None:
                 return None
             path = found.path(number)
             entry = (path, *now, digest)
-            if _holds(path, digest):
+            content = _content(path)
+            if content == digest:
                 found.moved[number] = entry
             elif now[4] & KIND == FOLDER_KIND:
                 return None
             else:
-                found.changed[number] = entry
+                found.changed[number] = (path, *now, content)
     except (OSError, ValueError, EOFError, TypeError, IndexError):
         return None
     if found.moved and not found.changed:
-        save_edits(found, found.moved, {})
+        save_edits(found, found.moved, {}, found.past)
     return found
 
 
@@ -198,10 +215,10 @@ def _read_edits(found: Snapshot) -> None:
         return
     if check != checksum(data):
         raise ValueError("damaged")
-    base, entries, values = marshal.loads(data)  # noqa: S302 - written by this program
+    base, entries, values, past = marshal.loads(data)  # noqa: S302 - written by this program
     if base != found.check:
         return
-    found.edited, found.values = entries, values
+    found.edited, found.values, found.past = entries, values, past
     numbers = memoryview(bytearray(found.numbers)).cast("q")
     for number, (changed, _) in entries.items():
         for at, value in enumerate(changed):
@@ -209,10 +226,10 @@ def _read_edits(found: Snapshot) -> None:
     found.numbers = numbers
 
 
-def save_edits(found: Snapshot, entries: dict[int, Seen], values: dict[int, tuple[str, int, int]]) -> None:
+def save_edits(found: Snapshot, entries: dict[int, Seen], values: Values, past: Past | None) -> None:
     """Record entries that are other than the snapshot says, in addition to those recorded before."""
     edited = {n: (racy_marked(entry, found.began_ns)[1:6], entry[6]) for n, entry in entries.items()}
-    data = marshal.dumps((found.check, found.edited | edited, found.values | values))
+    data = marshal.dumps((found.check, found.edited | edited, found.values | values, past))
     replace(f"{found.file}.edits", [checksum(data), data])
 
 
@@ -221,26 +238,13 @@ def _differing(groups: list[Group], numbers: memoryview) -> list[tuple[int, Numb
     half = len(numbers) // WIDTH // 2
     if 2 * half < TWO_PROCESSES or len(os.sched_getaffinity(0)) < 2:
         return _looked(groups, numbers, 0)
+    from buildsys.halves import both
+
     cut = start = 0
     while cut < len(groups) - 1 and start < half:
         start += groups[cut][2]
         cut += 1
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            with open(writing, "wb") as stream:
-                stream.write(marshal.dumps(_looked(groups[cut:], numbers, start)))
-        finally:
-            os._exit(0)  # whatever it could not say, its parent will find too short
-    os.close(writing)
-    try:
-        with open(reading, "rb") as stream:
-            first = _looked(groups[:cut], numbers, 0)
-            second: list[tuple[int, Numbers | None]] = marshal.load(stream)  # noqa: S302 - of our own child
-    finally:
-        os.waitpid(child, 0)
-    return first + second
+    return both(lambda: _looked(groups[:cut], numbers, 0), lambda: _looked(groups[cut:], numbers, start))
 
 
 def _looked(groups: list[Group], numbers: memoryview, number: int) -> list[tuple[int, Numbers | None]]:
@@ -301,17 +305,14 @@ def racy_marked(entry: Seen, began_ns: int) -> Seen:
     return (entry[0], UNSURE, *entry[2:]) if entry[6] and is_racy(entry, began_ns) else entry
 
 
-def _holds(path: str, digest: str) -> bool:
-    """Tell whether a file or folder has the content it is said to have."""
+def _content(path: str) -> str:
+    """Return the digest of a file or folder. Raises `OSError`."""
     import hashlib
 
-    try:
-        if os.path.isdir(path):
-            return hashlib.sha256(listed(scan(path))).hexdigest() == digest
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == digest
-    except OSError:
-        return False
+    if os.path.isdir(path):
+        return hashlib.sha256(listed(scan(path))).hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def scan(folder: str) -> list[tuple[str, str, str]]:

@@ -121,10 +121,14 @@ class Space:
 
     def from_scratch(self, folder: Path) -> dict[str, tuple[int, str]]:
         """Build a copy without any memory; return its outputs."""
+        return self.from_scratch_of(ARGV, folder)
+
+    def from_scratch_of(self, argv: list[str], folder: Path) -> dict[str, tuple[int, str]]:
+        """Build a copy without any memory; return its outputs for a request."""
         ignore = shutil.ignore_patterns("buildsys-*", "cache")
         copy = object.__new__(Space)
         copy.root = Path(shutil.copytree(self.root, folder, symlinks=True, ignore=ignore))
-        copy.full()
+        copy.full(argv)
         found = copy.outputs()
         shutil.rmtree(folder)
         return found

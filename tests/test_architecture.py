@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1] / "buildsys"
 FILES = sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.parts)
 
 LAYERS = (
-    ("errors", "snapshot"),
-    ("recording",),
+    ("errors", "halves"),
+    ("snapshot",),
+    ("recording", "reverting"),
     ("model",),
     ("adapters",),
     ("kubernetes", "oci", "archive"),
@@ -34,7 +35,7 @@ THIRD_PARTY = {"yaml", "jinja2", "requests", "urllib3", "packaging", "zstandard"
 ONE_LIBRARY = {"requests": {"requests", "urllib3"}}
 """urllib3 is the part of requests that streams; both are one library to us."""
 
-EXITS = {("snapshot", "os._exit")}
+EXITS = {("halves", "os._exit")}
 """A process that was forked to look at files ends without running what its parent will run at its end."""
 
 MAX_LINES = 400

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +14,7 @@ from tests.space import PACKAGE, WORKSPACE, Space, flip, gone, mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 FILES = ["build", "//a:x", "//a:tar"]
 """A request without trees among its outputs: these are delivered by the whole way."""
@@ -39,14 +38,7 @@ def edit(space: Space, name: str, text: str) -> int:
 
 
 def scratch(space: Space, folder: Path) -> dict[str, tuple[int, str]]:
-    copy = object.__new__(Space)
-    ignore = shutil.ignore_patterns("buildsys-*", "cache")
-    copy.root = Path(shutil.copytree(space.root, folder, symlinks=True, ignore=ignore))
-    copy.full(FILES)
-    copy.shown = space.shown
-    found = copy.outputs()
-    shutil.rmtree(folder)
-    return found
+    return space.from_scratch_of(FILES, folder)
 
 
 def test_an_edit_runs_what_it_reaches_and_loads_nothing(built: Space, tmp_path: Path) -> None:

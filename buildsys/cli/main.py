@@ -31,10 +31,19 @@ def run(argv: list[str]) -> int:
     """Run a command line; return the exit code."""
     began = time.perf_counter()
     found = snapshot.examine(argv) if "build" in argv else None
-    if found is not None and not found.changed:
+    if found is not None and (not found.changed or _reverted(found)):
         sys.stderr.write(found.answer(f"{time.perf_counter() - began:.3f}", *snapshot.NOTHING_RAN))
         sys.stderr.flush()
         return 0
     from buildsys.cli.dispatch import dispatch
 
     return dispatch(argv, found)
+
+
+def _reverted(found: snapshot.Snapshot) -> bool:
+    """Tell whether all that was done was to take back the last edit, and put the outputs before it in place."""
+    if found.past is None:
+        return False
+    from buildsys.reverting import revert
+
+    return revert(found)

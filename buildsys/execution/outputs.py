@@ -23,11 +23,13 @@ from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildsys.execution.recipes import Recipes
     from buildsys.model.action import Segment, Value
     from buildsys.model.digest import Digest
+    from buildsys.reverting import Swapped
+    from buildsys.snapshot import Numbers
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
 
@@ -63,6 +65,17 @@ class Outputs:
         """Tell whether the file that stood at `path` before was written for `value`, so that `restore` has it."""
         kept = self._previous.find(path)
         return not value.tree and kept is not None and kept.digest == value.digest
+
+    def kept(self, path: str) -> tuple[str, FileState] | None:
+        """Return where the file that stood at `path` before is kept, and its state."""
+        found = self._previous.find(path)
+        return (self._previous.file(path), found) if found else None
+
+    def learn(self, facts: Iterable[Swapped]) -> None:
+        """Take in which outputs and earlier ones have changed places since the workspace's memory was open."""
+        for fact in facts:
+            self._state.remember_file(self._key(fact.path), _state(fact.output, fact.digest))
+            self._previous.learn(fact.path, _state(fact.kept, fact.kept_digest))
 
     def restore(self, path: str, value: Value) -> bool:
         """Put the file that stood at `path` before back, if it was written for `value`; tell whether it was."""
@@ -286,6 +299,11 @@ class Outputs:
 
 def _mode(executable: bool) -> int:
     return 0o755 if executable else 0o644
+
+
+def _state(numbers: Numbers, digest: Digest) -> FileState:
+    size, mtime_ns, ctime_ns, inode, _ = numbers
+    return FileState(size, mtime_ns, ctime_ns, inode, 0, digest)
 
 
 def _remove(path: str) -> None:

@@ -38,7 +38,7 @@ class Previous:
         if known is None or not known.digest:
             return None
         try:
-            found = os.lstat(self._file(path))
+            found = os.lstat(self.file(path))
         except OSError:
             return None
         same = fingerprint(found) == (known.size, known.mtime_ns, known.ctime_ns, known.inode)
@@ -54,11 +54,11 @@ class Previous:
             return False
         descriptor = -1
         try:
-            descriptor = os.open(self._file(path), (os.O_RDWR if alone else os.O_RDONLY) | os.O_NOFOLLOW)
+            descriptor = os.open(self.file(path), (os.O_RDWR if alone else os.O_RDONLY) | os.O_NOFOLLOW)
             if alone and not _is_alone(descriptor):
                 return False
             self._state.remember_file(self._key(path), FileState(0, 0, 0, 0, 0, ""))
-            os.rename(self._file(path), part)
+            os.rename(self.file(path), part)
             found = os.fstat(descriptor)
         except OSError:
             return False
@@ -73,7 +73,7 @@ class Previous:
     def drop(self, path: str) -> None:
         """Remove what is kept of the output at `path`: another one is about to be, and needs its room on the disk."""
         with suppress(OSError):
-            os.unlink(self._file(path))
+            os.unlink(self.file(path))
 
     @contextmanager
     def keeping(self, path: str, target: str, known: FileState, held: str) -> Iterator[None]:
@@ -93,14 +93,19 @@ class Previous:
                 same = (found.st_size, found.st_mtime_ns, found.st_ino) == (known.size, known.mtime_ns, known.inode)
                 if same and found.st_nlink == 1:
                     os.makedirs(self._folder, mode=0o700, exist_ok=True)
-                    os.replace(held, self._file(path))
-                    state = FileState(*fingerprint(os.lstat(self._file(path))), 0, known.digest)
+                    os.replace(held, self.file(path))
+                    state = FileState(*fingerprint(os.lstat(self.file(path))), 0, known.digest)
                     self._state.remember_file(self._key(path), state)
         finally:
             with suppress(OSError):
                 os.unlink(held)
 
-    def _file(self, path: str) -> str:
+    def learn(self, path: str, state: FileState) -> None:
+        """Take a file to be what is kept of the output at `path`, as long as it has the state told of it."""
+        self._state.remember_file(self._key(path), state)
+
+    def file(self, path: str) -> str:
+        """Return where an earlier output of `path` is kept."""
         return os.path.join(self._folder, digest_bytes(path.encode())[:32])
 
     def _key(self, path: str) -> str:

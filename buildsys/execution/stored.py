@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys import reverting
 from buildsys.execution.outputs import Outputs
 from buildsys.execution.sources import Sources
 from buildsys.store.local import LocalStore, open_store
@@ -35,7 +36,9 @@ def stored(root: str, packages: str, output_base: str, store: str) -> Iterator[S
         state = WorkspaceState(os.path.join(output_base, "state.sqlite"))
         try:
             sources = Sources(os.path.join(root, packages), packages, opened.blobs, state)
-            yield Stored(opened, state, sources, Outputs(output_base, opened.blobs, state))
+            outputs = Outputs(output_base, opened.blobs, state)
+            outputs.learn(reverting.taken(output_base))
+            yield Stored(opened, state, sources, outputs)
         finally:
             state.close()
     finally:
