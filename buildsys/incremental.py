@@ -18,7 +18,7 @@ from buildsys.execution.journal import record
 from buildsys.execution.plan import Plan, Planned, Unplanned, packed
 from buildsys.execution.stored import Stored, stored
 from buildsys.model.graph import ActionGraph
-from buildsys.snapshot import look, save_edits
+from buildsys.snapshot import save_edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ def rebuild(place: Place, found: Snapshot, options: Options, events: Events, req
             if outcome is None:
                 return None
             record(opened.state, opened.sources, request, outcome)
-            seen = [*opened.sources.seen, *[look(path) for path in opened.outputs.written]]
+            seen = [*opened.sources.seen, *opened.outputs.seen()]
     except Unplanned:
         return None
     _save(found, part, outcome, seen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from buildsys.adapters import templates
 from buildsys.errors import ActionFailed, Location, did_you_mean
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
 
@@ -33,8 +34,6 @@ class Render(BaseOperation):
 
     def execute(self, io: ActionIO) -> None:
         """Render into the one output."""
-        from buildsys.adapters import jinja
-
         shown = self.shown or self.template.path
         try:
             text = io.read(self.template).decode()
@@ -44,8 +43,8 @@ class Render(BaseOperation):
             ) from error
         given = dict(self.variables)
         try:
-            rendered = jinja.render(text, given)
-        except jinja.TemplateFault as fault:
+            rendered = templates.render(text, given)
+        except templates.TemplateFault as fault:
             raise self._failure(fault, text, shown) from fault
         if unused := sorted(set(given) - rendered.used):
             raise ActionFailed(
@@ -56,10 +55,7 @@ class Render(BaseOperation):
             )
         io.write(rendered.text.encode(), executable=io.value(self.template).executable)
 
-    def _failure(self, fault: object, text: str, shown: str) -> ActionFailed:
-        from buildsys.adapters.jinja import TemplateFault
-
-        assert isinstance(fault, TemplateFault)  # noqa: S101 - the caller caught one; imported lazily
+    def _failure(self, fault: templates.TemplateFault, text: str, shown: str) -> ActionFailed:
         line = text.splitlines()[fault.line - 1] if 0 < fault.line <= text.count("\n") + 1 and text else ""
         column, width = 1, max(1, len(line))
         if fault.name and fault.name in line:
