@@ -51,7 +51,7 @@ def rebuild(place: Place, found: Snapshot, options: Options, events: Events, req
             if outcome is None:
                 return None
             record(opened.state, opened.sources, request, outcome)
-            seen = [*opened.sources.seen, *[look(path) for path in opened.outputs.written]]
+            seen = [*opened.sources.seen, *opened.outputs.seen()]
             _save(found, part, outcome, seen, _past(found, plan, part, outcome, opened.outputs))
     except Unplanned:
         return None

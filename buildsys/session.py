@@ -33,7 +33,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
-from buildsys.snapshot import OUTPUT_LINK, look, look_identity
+from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -228,7 +228,7 @@ def build(
     ]
     link = os.path.join(place.root, OUTPUT_LINK)
     identities = [*store.identity(), look_identity(state.path), look_identity(link)]
-    written = [look(path) for path in outputs.written]
+    written = list(outputs.seen())
     return Built(analysed, outcome, shown, failed, written, [*sources.seen, *identities], wanted)
 
 
@@ -246,7 +246,7 @@ def fetch(
     session: Session, analysed: Analysed, config: Configuration, options: ExecutionOptions, events: Events, request: str
 ) -> Built:
     """Run the downloads that the targets need, and what these need themselves; their files stay in the store."""
-    from buildsys.execution.executor import NETWORK
+    from buildsys.execution.durations import NETWORK
 
     graph = analysed.analyser.graph
     needed = graph.closure(artifact for target in analysed.targets.values() for artifact in target.files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from buildsys.adapters import templates
 from buildsys.errors import ActionFailed, Location, did_you_mean
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, added, exempt
 
@@ -36,26 +37,21 @@ class Render(BaseOperation):
 
     def execute(self, io: ActionIO) -> None:
         """Render into the one output."""
-        from buildsys.adapters import jinja
-
         shown = self.shown or self.template.path
         text = _text(io, self.template, shown)
         given = dict(self.variables)
         for number, (name, artifact) in enumerate(self.texts):
             given[name] = _text(io, artifact, self.shown_texts[number] if self.shown_texts else artifact.path)
         try:
-            rendered = jinja.render(text, given)
-        except jinja.TemplateFault as fault:
+            rendered = templates.render(text, given)
+        except templates.TemplateFault as fault:
             raise self._failure(fault, text, shown) from fault
         if unused := ", ".join(f"'{name}'" for name in sorted(set(given) - rendered.used)):
             hint = f"remove {unused} from its `vars`, `params` or `texts`: what is not used must not cause a rebuild"
             raise ActionFailed("B403", f"the template {shown} does not use {unused}", at=Location(shown, 1), hint=hint)
         io.write(rendered.text.encode(), executable=io.value(self.template).executable)
 
-    def _failure(self, fault: object, text: str, shown: str) -> ActionFailed:
-        from buildsys.adapters.jinja import TemplateFault
-
-        assert isinstance(fault, TemplateFault)  # noqa: S101 - the caller caught one; imported lazily
+    def _failure(self, fault: templates.TemplateFault, text: str, shown: str) -> ActionFailed:
         line = text.splitlines()[fault.line - 1] if 0 < fault.line <= text.count("\n") + 1 and text else ""
         column, width = 1, max(1, len(line))
         if fault.name and fault.name in line:

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from buildsys.adapters.templates import Rendered, TemplateFault
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class TemplateFault(Exception):
-    """A template cannot be rendered; `line` is where. `kind` is syntax, undefined or runtime."""
-
-    def __init__(self, kind: str, message: str, line: int, name: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.line = line
-        self.name = name
-
-
-class Rendered(NamedTuple):
-    """The text, and the names of the variables that the template refers to."""
-
-    text: str
-    used: frozenset[str]
 
 
 def render(template: str, variables: Mapping[str, str]) -> Rendered:

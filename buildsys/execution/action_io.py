@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from buildsys.errors import InternalError
 from buildsys.execution.assembly import write_segment
 from buildsys.execution.recipes import Recipes
-from buildsys.execution.stop import Stop, Stopped
+from buildsys.execution.stop import Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
-from buildsys.store.cas import owner
+from buildsys.store.cas import BlobMissing, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
+    from buildsys.execution.delivery import Delivery
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
+    from buildsys.execution.sources import Sources
+    from buildsys.execution.stop import Stop
     from buildsys.model.action import Fetching, Segment, Writer
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
@@ -33,32 +37,52 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class BuildIO:
-    """The inputs, outputs and scratch space of one action. `direct` gives outputs that bypass the store their path."""
+class Surroundings(NamedTuple):
+    """What all actions of a build share. `direct` gives outputs that bypass the store their path."""
 
-    def __init__(  # noqa: PLR0913 - the seam between the engine and an operation
-        self,
-        action: Action,
-        values: Mapping[Artifact, Value],
-        store: LocalStore,
-        outputs: Outputs,
-        *,
-        direct: Mapping[Artifact, str],
-        stop: Stop,
-        helpers: Executor,
-        fetching: Fetching,
-        events: Events,
-    ) -> None:
+    values: Mapping[Artifact, Value]
+    store: LocalStore
+    sources: Sources
+    outputs: Outputs
+    delivery: Delivery
+    direct: Mapping[Artifact, str]
+    stop: Stop
+    helpers: Executor
+    fetching: Fetching
+    events: Events
+
+
+_FEW = 8
+
+
+class BuildIO:
+    """The inputs, outputs and scratch space of one action; a `first` run may put its outputs where they belong."""
+
+    __slots__ = (
+        "_action",
+        "_around",
+        "_direct",
+        "_first",
+        "_inputs",
+        "_made",
+        "_outputs",
+        "_scratch",
+        "_store",
+        "_values",
+        "fetching",
+    )
+
+    def __init__(self, action: Action, around: Surroundings, *, first: bool = True) -> None:
+        inputs = action.inputs
         self._action = action
-        self._inputs = frozenset(action.inputs)
-        self._values = values
-        self._store = store
-        self._outputs = outputs
-        self._direct = direct
-        self._stop = stop
-        self._helpers = helpers
-        self._events = events
-        self.fetching = fetching
+        self._around = around
+        self._first = first
+        self._inputs = inputs if len(inputs) <= _FEW else frozenset(inputs)
+        self._values = around.values
+        self._store = around.store
+        self._outputs = around.outputs
+        self._direct = around.direct
+        self.fetching = around.fetching
         self._made: dict[int, Value] = {}
         self._scratch = ""
 
@@ -74,20 +98,24 @@ class BuildIO:
 
     def open(self, artifact: Artifact) -> BinaryIO:
         """Open an input for reading."""
-        return self._store.blobs.open(self.value(artifact).digest)
+        value = self.value(artifact)
+        return self._store.blobs.open(value.digest) if artifact.target else self._around.sources.open(artifact)
 
     def read(self, artifact: Artifact) -> bytes:
         """Return the bytes of an input that is known to be small."""
-        return self._store.blobs.read(self.value(artifact).digest)
+        value = self.value(artifact)
+        return self._store.blobs.read(value.digest) if artifact.target else self._around.sources.read(artifact)
 
     def path(self, artifact: Artifact) -> str:
         """Return the path of a read-only file with the bytes of an input."""
         digest = self.value(artifact).digest
+        if not artifact.target:
+            self._around.sources.stage(digest)
         found = self._store.blobs.path(digest)
         if found is None:
             found = os.path.join(self.scratch(), digest)
             with open(found, "wb") as stream:
-                stream.write(self._store.blobs.read(digest))
+                stream.write(self.read(artifact))
         return found
 
     def tree(self, artifact: Artifact) -> Tree:
@@ -96,6 +124,11 @@ class BuildIO:
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """Open a blob of a tree."""
+        try:
+            return self._store.blobs.open(digest)
+        except BlobMissing:
+            if not self._around.sources.stage(digest):
+                raise
         return self._store.blobs.open(digest)
 
     @contextmanager
@@ -138,7 +171,9 @@ class BuildIO:
                 writer.write(data)
             return
         self._check()
-        self._made[output] = Value(self._store.blobs.put(data), len(data), executable)
+        value = self._made[output] = Value(self._store.blobs.put(data), len(data), executable)
+        if self._first:
+            self._around.delivery.offer(self._action.outputs[output], value, data)
 
     def write_tree(self, tree: Tree, output: int = 0) -> None:
         """Write an output that is a tree."""
@@ -168,27 +203,27 @@ class BuildIO:
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Apply a function to items, several at a time."""
-        return list(self._helpers.map(function, items))
+        return list(self._around.helpers.map(function, items))
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
         """Make a blob of the store an output; False when it is not there."""
-        if not self._store.blobs.contains(digest):
+        if not self._store.blobs.contains(digest) and not self._around.sources.stage(digest):
             return False
         self._made[output] = Value(digest, self._store.blobs.size(digest), executable)
         return True
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the build is interrupted."""
-        if self._stop.wait(seconds):
+        if self._around.stop.wait(seconds):
             raise Stopped
 
     def waking(self, waker: Callable[[], None]) -> AbstractContextManager[None]:
         """Have `waker` called when the build is interrupted meanwhile: for operations that wait for others."""
-        return self._stop.waking(waker)
+        return self._around.stop.waking(waker)
 
     def transferred(self, what: str, received: int, total: int | None) -> None:
         """Tell whoever watches that bytes have arrived."""
-        self._events.transferred(what, received, total)
+        self._around.events.transferred(what, received, total)
 
     def scratch(self) -> str:
         """Return a folder that is removed when the action ends."""
@@ -197,8 +232,20 @@ class BuildIO:
         return self._scratch
 
     def _check(self) -> None:
-        if self._stop.is_set():
+        if self._around.stop.is_set():
             raise Stopped
+
+    def perform(self, key: Digest) -> tuple[ActionResult | BaseException, float]:
+        """Run the operation; return what it made, or raised, and the seconds that it took."""
+        begin = time.monotonic()
+        result: ActionResult | BaseException
+        try:
+            self._action.operation.execute(self)
+            result = self.result()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
+            result = error
+        self.clean()
+        return result, time.monotonic() - begin
 
     def result(self) -> ActionResult:
         """Return what was made. Raises `InternalError` B904 when an output is missing."""

@@ -1,29 +1,31 @@
 """The executor: runs the actions whose keys have no result yet, in dependency order, several at a time.
 
-One coordinating thread owns all state; workers run operations and report through a queue. An action goes through
+One coordinating thread owns all state; workers run operations and report. An action goes through
 
     waiting -> examined (its inputs have values, so it has a key) -> hit | running -> done | failed | skipped
 
-A hit gives values, not bytes. When an action that runs needs a blob that is not in the store (any more), the action
-that makes it runs first, and so does the one that made *its* inputs, as far down as needed: a lost blob heals itself.
+in waves: those that are ready are examined together, so that files, results and rows are asked for in bulk. A hit
+gives values, not bytes. When an action that runs needs a blob that is not in the store (any more), the action that
+makes it runs first, and so does the one that made *its* inputs, as far down as needed: a lost blob heals itself.
 """
 
 from __future__ import annotations
 
-import queue
 import time
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
-from buildsys.execution.action_io import BuildIO
+from buildsys.errors import BuildError, BuildErrors, Interrupted
+from buildsys.execution.action_io import BuildIO, Surroundings
 from buildsys.execution.blame import as_build_error, not_deterministic
-from buildsys.execution.makers import Makers, NobodyMakes
+from buildsys.execution.delivery import IN_STORE, Delivery
+from buildsys.execution.durations import NETWORK, Durations
+from buildsys.execution.healing import Healing
+from buildsys.execution.makers import NobodyMakes
 from buildsys.execution.outcome import Options, Outcome, Ran
 from buildsys.execution.stop import Stop
-from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
+from buildsys.execution.waiting import Waiting
+from buildsys.execution.workers import Task, Workers
+from buildsys.model.action import Action, ActionResult, Artifact, BaseOperation, Value, action_key
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
+    from buildsys.execution.workers import Report
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.model.graph import ActionGraph
@@ -39,13 +42,11 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 2.0
 """How much work a kill can cost: results are made durable this often."""
 
-LOSSES = 3
-"""How often a blob is made again in one build before something must be wrong with the store, or the disk under it."""
+WAVE = 256
+"""How many actions are examined together."""
 
-NETWORK = "network"
-
-IN_STORE = ""
-"""In place of a path: the artifact is to be in the store, and nowhere else."""
+BACKLOG = 1024
+"""How many tasks may wait for a worker before no more actions are examined: what they hold in memory is bounded."""
 
 
 class Executor:
@@ -59,6 +60,7 @@ class Executor:
         outputs: Outputs,
         options: Options,
         events: Events,
+        durations: Durations | None = None,
     ) -> None:
         self._graph = graph
         self._store = store
@@ -66,22 +68,12 @@ class Executor:
         self._outputs = outputs
         self._options = options
         self._events = events
+        self._durations = durations or Durations()
         self._stop = Stop()
-        self._done: queue.SimpleQueue[tuple[Action, Digest, str, ActionResult | BaseException, float]] = (
-            queue.SimpleQueue()
-        )
-        self._outcome = Outcome()
-        self._ready: deque[Action] = deque()
-        self._waits: dict[int, int] = {}
-        self._dependents: dict[int, list[Action]] = {}
+        self._outcome = Outcome(values=sources.values)
+        self._healing = Healing(store.blobs, sources, self._outcome.values)
         self._running: dict[Digest, list[Action]] = {}
-        self._forced: set[int] = set()
         self._hit: set[int] = set()
-        self._blocked: dict[int, list[Action]] = {}
-        self._lost: Counter[Digest] = Counter()
-        self._direct: dict[Artifact, str] = {}
-        self._has_known = False
-        self._makers = Makers(store.blobs, self._outcome.values)
         self._flushed = time.monotonic()
 
     def run(
@@ -98,121 +90,128 @@ class Executor:
         """
         wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
         self._outcome.values.update(known or {})
-        self._has_known = bool(known)
+        self._healing.partial = bool(known)
         order = self._graph.closure(wanted)
-        self._plan(order, wanted)
-        with (
-            ThreadPoolExecutor(self._options.jobs, "action") as workers,
-            ThreadPoolExecutor(self._options.downloads, "download") as network,
-            ThreadPoolExecutor(self._options.jobs, "helper") as helpers,
-        ):
-            self._workers, self._network, self._helpers = workers, network, helpers
-            try:
+        self._delivery = Delivery(self._graph, order, wanted, self._outputs.small)
+        self._waiting = Waiting(self._graph, order, self._durations.seconds)
+        del order
+        try:
+            with Workers(self._options, self._stop, self._durations.is_quick) as self._workers:
+                self._around = self._surroundings()
                 self._loop()
-                self._deliver(wanted)
-            except KeyboardInterrupt as error:
-                self._stop.set()
-                workers.shutdown(cancel_futures=True)
-                network.shutdown(cancel_futures=True)
-                raise Interrupted(
-                    "B801", "build interrupted", hint="run it again: what was finished is kept"
-                ) from error
-            finally:
-                self._stop.set()
-                self._store.flush()
+                self._deliver()
+        except KeyboardInterrupt as error:
+            raise Interrupted("B801", "build interrupted", hint="run it again: what was finished is kept") from error
+        finally:
+            self._store.flush()
         return self._outcome
 
-    def _plan(self, order: list[Action], wanted: Mapping[Artifact, str]) -> None:
-        consumed: set[Artifact] = set()
-        for action in order:
-            producers = {id(p): p for a in action.inputs if (p := self._graph.producer(a)) is not None}
-            consumed.update(action.inputs)
-            self._waits[id(action)] = len(producers)
-            for producer in producers:
-                self._dependents.setdefault(producer, []).append(action)
-            if not producers:
-                self._ready.append(action)
-        for artifact, path in wanted.items():
-            producer_ = self._graph.producer(artifact)
-            stored = producer_ is None or producer_.operation.STORED or path == IN_STORE
-            if not stored and artifact not in consumed:
-                self._direct[artifact] = path
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            self._outcome.values,
+            self._store,
+            self._sources,
+            self._outputs,
+            self._delivery,
+            self._delivery.direct,
+            self._stop,
+            self._workers.helpers,
+            self._options.fetching,
+            self._events,
+        )
 
     def _loop(self) -> None:
         """Examine what is ready and take in what has finished, until nothing is left."""
-        while self._ready or self._running:
-            while self._ready:
-                self._examine(self._ready.popleft())
-            if self._running:
-                with suppress(queue.Empty):  # while one action takes long, the others' results are made durable
-                    self._take(*self._done.get(timeout=FLUSH_SECONDS))
+        while self._waiting or self._running:
+            busy = bool(self._waiting) and self._workers.backlog < BACKLOG
+            if busy:
+                self._examine(self._waiting.take(WAVE))
+            if self._running:  # while one action takes long, the others' results are made durable
+                self._take(self._workers.reports(0 if busy else FLUSH_SECONDS))
             if time.monotonic() - self._flushed > FLUSH_SECONDS:
                 self._store.flush()
                 self._flushed = time.monotonic()
 
-    def _examine(self, action: Action) -> None:
-        """Give an action its key; answer it from the cache, or start it."""
+    def _examine(self, ready: Iterable[Action]) -> None:
+        """Give actions their keys; answer them from the cache, or start them."""
         values = self._outcome.values
-        if any(artifact in self._outcome.failed for artifact in action.inputs):
-            self._skip(action)
-            return
-        if self._outcome.lost or (self._outcome.errors and not self._options.keep_going):
-            self._skip(action)
-            return
-        try:
-            for artifact in action.inputs:
-                if artifact.is_source and artifact not in values:
-                    values[artifact] = self._sources.value(artifact)
+        wave = [action for action in ready if not self._is_idle(action)]
+        faults = self._sources.examine(
+            [a for action in wave for a in action.inputs if not a.target and a not in values]
+        )
+        described: list[tuple[Action, Digest, str]] = []
+        for action in wave:
+            if faults and (fault := next((faults[a] for a in action.inputs if a in faults), None)):
+                self._failed(action, fault)
+                continue
             descriptor = action.descriptor([values[artifact] for artifact in action.inputs])
-        except BuildError as error:
-            self._failed(action, error)
-            return
-        key = action_key(descriptor)
-        self._outcome.keys[id(action)] = (action, key)
-        if id(action) not in self._forced:
-            result = self._store.actions.get(key)
-            if result is not None:
+            key = action_key(descriptor)
+            self._outcome.keys[id(action)] = (action, key)
+            described.append((action, key, descriptor))
+        results = self._store.actions.get_all([key for _, key, _ in described])
+        tasks: list[tuple[Action, Digest, str]] = []
+        for action, key, descriptor in described:
+            result = results.get(key)
+            if result is None or self._healing.is_forced(action):
+                tasks.append((action, key, descriptor))
+            else:
                 self._outcome.hits += 1
                 self._hit.add(id(action))
                 self._finish(action, result)
-                return
-        self._start(action, key, descriptor)
+        self._delivery.expect(action for action, _, _ in tasks)
+        for action, key, descriptor in tasks:
+            if not self._is_idle(action):
+                self._start(action, key, descriptor)
+
+    def _is_idle(self, action: Action) -> bool:
+        """Tell whether an action is not to run because something failed; then it is counted as not made."""
+        outcome = self._outcome
+        ended = outcome.lost or (outcome.errors and not self._options.keep_going)
+        if ended or (outcome.failed and not outcome.failed.isdisjoint(action.inputs)):
+            self._skip(action)
+            return True
+        return False
 
     def _start(self, action: Action, key: Digest, descriptor: str) -> None:
         if key in self._running:
             self._running[key].append(action)
             return
-        io = self._io(action)
-        missing = self._missing(action, io)
-        if missing is None:
+        io = BuildIO(action, self._around, first=not self._healing.is_forced(action))
+        if self._lacks(action, io):
             return
         self._running[key] = [action]
-        self._events.started(action)
-        pool = self._network if getattr(action.operation, "POOL", "") == NETWORK else self._workers
-        pool.submit(self._work, action, key, descriptor, io)
+        task = Task(action, key, descriptor, io)
+        if getattr(action.operation, "POOL", "") == NETWORK:
+            self._workers.fetch(task)
+        else:
+            self._workers.start(task)
 
-    def _missing(self, action: Action, io: BuildIO) -> list[Digest] | None:
-        """Have the blobs that an action needs made again; None while it has to wait for them, or has failed."""
+    def _lacks(self, action: Action, io: BuildIO) -> bool:
+        """Tell whether an action cannot run yet, or not at all: then the blobs that it needs are made again before."""
         try:
-            missing = [d for d in self._store.blobs.missing(action.operation.needs(io)) if not self._sources.stage(d)]
+            missing = self._store.blobs.missing(self._needs(action, io))
+            if missing:
+                missing = [digest for digest in missing if not self._sources.stage(digest)]
         except BlobMissing as lost:
-            missing = [lost.digest]
+            missing = list(lost.digests)
         except Exception as error:  # noqa: BLE001 - an operation's own code: its fault is no fault of the build
             self._failed(action, as_build_error(action, error))
-            return None
-        if not missing:
-            return []
-        self._revive(action, missing)
-        return None
+            return True
+        if missing:
+            self._revive(action, missing)
+        return bool(missing)
+
+    def _needs(self, action: Action, io: BuildIO) -> Iterable[Digest]:
+        """Return the blobs that an action needs in the store: sources that are inputs are read where they stand."""
+        if getattr(type(action.operation), "needs", None) is not BaseOperation.needs:
+            return action.operation.needs(io)
+        values = self._outcome.values
+        return [values[artifact].digest for artifact in action.inputs if artifact.target]
 
     def _revive(self, waiting: Action, missing: Iterable[Digest]) -> None:
         """Run the actions that make the blobs `missing` again, and `waiting` after them."""
-        makers: dict[int, Action] = {}
         try:
-            for digest in missing:
-                maker = self._maker(digest)
-                if maker is not None:
-                    makers[id(maker)] = maker
+            makers = self._healing.makers(missing)
         except NobodyMakes as nobody:
             self._outcome.lost.append(nobody.digest)
             self._skip(waiting)
@@ -220,118 +219,80 @@ class Executor:
         except BuildError as error:
             self._failed(waiting, error)
             return
-        if any(maker.outputs[0] in self._outcome.failed for maker in makers.values()):
+        if any(maker.outputs[0] in self._outcome.failed for maker in makers):
             self._skip(waiting)
             return
-        self._waits[id(waiting)] = len(makers)
-        for maker in makers.values():
-            self._blocked.setdefault(id(maker), []).append(waiting)
+        self._waiting.until(waiting, len(makers))
+        for maker in makers:
+            self._healing.await_(maker, [waiting])
             self._force(maker)
-        if not makers:
-            self._ready.append(waiting)
-
-    def _maker(self, digest: Digest) -> Action | None:
-        """Return the action to run again for a lost blob; None where a source file has given it back.
-
-        Raises `InternalError` B905 when nothing makes it (`NobodyMakes` where its maker may be beyond the graph), or it
-        is lost each time it was made.
-        """
-        maker = None
-        if not self._sources.stage(digest):
-            maker = self._makers.find(digest)
-            if maker is None and self._has_known:
-                raise NobodyMakes(digest)
-            if maker is None:
-                raise InternalError("B905", f"the blob {digest} is lost, and nothing in this build makes it")
-        if maker is None or id(maker) not in self._forced:
-            self._lost[digest] += 1
-            if self._lost[digest] > LOSSES:
-                hint = "something removes files from the store while it is in use, or its disk is failing"
-                raise InternalError("B905", f"the blob {digest} is lost again each time it has been made", hint=hint)
-        return maker
 
     def _force(self, action: Action) -> None:
         """Have an action run that has a value already."""
-        if id(action) not in self._forced:
-            self._forced.add(id(action))
-            self._ready.append(action)
+        if self._healing.force(action):
+            self._waiting.add(action)
 
-    def _io(self, action: Action) -> BuildIO:
-        return BuildIO(
-            action,
-            self._outcome.values,
-            self._store,
-            self._outputs,
-            direct=self._direct,
-            stop=self._stop,
-            helpers=self._helpers,
-            fetching=self._options.fetching,
-            events=self._events,
-        )
-
-    def _work(self, action: Action, key: Digest, descriptor: str, io: BuildIO) -> None:
-        """Run an operation; in a worker's thread."""
-        begin = time.monotonic()
-        result: ActionResult | BaseException
+    def _take(self, reports: Iterable[Report]) -> None:
+        """Take in what workers report."""
+        made: list[tuple[Digest, ActionResult, str]] = []
         try:
-            action.operation.execute(io)
-            result = io.result()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
-            result = error
-        io.clean()
-        self._done.put((action, key, descriptor, result, time.monotonic() - begin))
-
-    def _take(
-        self, action: Action, key: Digest, descriptor: str, result: ActionResult | BaseException, seconds: float
-    ) -> None:
-        """Take in what a worker reports."""
-        together = self._running.pop(key)
-        self._events.finished(action, seconds)
-        if isinstance(result, BlobMissing):
-            self._store.blobs.forget_soundness()
-            for waiting in together:
-                self._revive(waiting, [result.digest])
-        elif isinstance(result, BaseException):
-            self._failed(action, as_build_error(action, result))
-            for other in together[1:]:  # what is exempt from the key, such as addresses, may let it succeed
-                if self._options.keep_going and not self._stop.is_set():
-                    self._start(other, key, descriptor)
+            for task, result, seconds, begun in reports:
+                if not begun:
+                    self._events.started(task.action)
+                if result is None:
+                    continue
+                self._events.finished(task.action, seconds)
+                together = self._running.pop(task.key)
+                if isinstance(result, ActionResult):
+                    made.append((task.key, result, task.descriptor))
+                    self._succeeded(task, together, result, seconds)
+                elif isinstance(result, BlobMissing):
+                    self._store.blobs.forget_soundness()
+                    for waiting in together:
+                        self._revive(waiting, result.digests)
                 else:
-                    self._skip(other)
-        else:
-            self._store.actions.put(key, result, descriptor)
-            self._outcome.ran.append(Ran(action, key, seconds))
-            if id(action) in self._hit:
-                self._outcome.hits -= 1
-                self._hit.discard(id(action))
-            for finished in together:
-                self._finish(finished, result)
+                    self._stumbled(task, together, result)
+        finally:
+            self._store.actions.put_all(made)
+
+    def _succeeded(self, task: Task, together: list[Action], result: ActionResult, seconds: float) -> None:
+        action = task.action
+        self._durations.add(action, seconds)
+        self._outcome.ran.append(Ran(action, task.key, seconds))
+        if id(action) in self._hit:
+            self._outcome.hits -= 1
+            self._hit.discard(id(action))
+        for finished in together:
+            self._finish(finished, result)
+
+    def _stumbled(self, task: Task, together: list[Action], error: BaseException) -> None:
+        """Blame an action that failed; what is exempt from the key, such as addresses, may let its equals succeed."""
+        self._failed(task.action, as_build_error(task.action, error))
+        for other in together[1:]:
+            if self._options.keep_going and not self._stop.is_set():
+                self._start(other, task.key, task.descriptor)
+            else:
+                self._skip(other)
+        if not self._options.keep_going:
+            for dropped in self._workers.drop():
+                for action in self._running.pop(dropped.key):
+                    self._skip(action)
 
     def _finish(self, action: Action, result: ActionResult) -> None:
-        values = self._outcome.values
-        again = id(action) in self._forced and action.outputs[0] in values
-        self._forced.discard(id(action))
-        if (
-            again
-            and id(action) in self._blocked
-            and any(values[a] != v for a, v in zip(action.outputs, result.outputs, strict=True))
-        ):
+        values, healing = self._outcome.values, self._healing
+        again = healing.is_forced(action) and action.outputs[0] in values
+        healing.done(action)
+        differs = again and any(values[a] != v for a, v in zip(action.outputs, result.outputs, strict=True))
+        if differs and healing.is_awaited(action):
             self._failed(action, not_deterministic(action))
             return
         values.update(zip(action.outputs, result.outputs, strict=True))
         if not again:
-            self._makers.add(action)
-            self._release(action)
-        for waiting in self._blocked.pop(id(action), ()):
-            self._waits[id(waiting)] -= 1
-            if not self._waits[id(waiting)]:
-                self._ready.append(waiting)
-
-    def _release(self, action: Action) -> None:
-        for dependent in self._dependents.get(id(action), ()):
-            self._waits[id(dependent)] -= 1
-            if not self._waits[id(dependent)]:
-                self._ready.append(dependent)
+            healing.add(action)
+            self._waiting.release(action)
+        for waiting in healing.released(action):
+            if self._waiting.count_down(waiting):
+                self._waiting.add(waiting)
 
     def _failed(self, action: Action, error: BuildError | BuildErrors) -> None:
         self._outcome.errors.extend(error.errors if isinstance(error, BuildErrors) else (error,))
@@ -342,60 +303,79 @@ class Executor:
         skipped = [action]
         while skipped:
             action = skipped.pop()
-            self._forced.discard(id(action))
+            self._healing.done(action)
             self._outcome.failed.update(action.outputs)
             if action.outputs[0] not in self._outcome.values:
-                self._release(action)
-            for waiting in self._blocked.pop(id(action), ()):
-                self._waits[id(waiting)] -= 1
-                if not self._waits[id(waiting)]:
-                    skipped.append(waiting)
+                self._waiting.release(action)
+            skipped += [waiting for waiting in self._healing.released(action) if self._waiting.count_down(waiting)]
 
-    def _deliver(self, wanted: Mapping[Artifact, str]) -> None:
+    def _deliver(self) -> None:
         """Put the artifacts wanted at their places, making again what is lost."""
-        for artifact, path in wanted.items():
-            if artifact not in self._outcome.failed:
-                self._place(artifact, path, self._graph.producer(artifact))
-
-    def _place(self, artifact: Artifact, path: str, producer: Action | None) -> None:
-        value = self._outcome.values[artifact]
-        outputs = self._outputs
-        if path != IN_STORE and (outputs.is_current(path, value) or outputs.restore(path, value)):
-            outputs.accept(path)
-            return
-        if artifact in self._direct and producer is not None:
-            self._force(producer)
+        rest = self._delivery.settle(self._store.blobs, self._outcome)
+        lacking = [item for item in rest if not self._is_restored(*item)]
+        if self._remake(lacking):
             self._loop()
+        if rest:
+            rest = self._delivery.settle(self._store.blobs, self._outcome)
+        for artifact, path in rest:
+            self._place(artifact, path)
+
+    def _is_restored(self, artifact: Artifact, path: str) -> bool:
+        """Put an output back that stood at its path before, where it is the one that is asked for."""
+        return path != IN_STORE and self._outputs.restore(path, self._outcome.values[artifact])
+
+    def _remake(self, rest: Iterable[tuple[Artifact, str]]) -> bool:
+        """Begin to make again what is neither in its place nor in the store; tell whether there is any."""
+        values, lost = self._outcome.values, []
+        for artifact, _ in rest:
+            producer = self._graph.producer(artifact)
+            if artifact in self._delivery.direct and producer is not None:
+                self._force(producer)
+            else:
+                lost.append(artifact)
+        missing = set(self._store.blobs.missing(values[artifact].digest for artifact in lost))
+        for artifact in lost:
+            if values[artifact].digest in missing:
+                self._begin_healing(artifact, [values[artifact].digest])
+        return bool(self._waiting)
+
+    def _place(self, artifact: Artifact, path: str) -> None:
+        outputs, is_direct = self._outputs, artifact in self._delivery.direct
         while artifact not in self._outcome.failed:
             value = self._outcome.values[artifact]
-            if artifact in self._direct and self._outputs.is_current(path, value):
-                self._outputs.accept(path)
+            if is_direct and outputs.is_current(path, value):
+                outputs.accept(path)
                 return
             try:
                 if path != IN_STORE:
-                    self._outputs.write(path, value)
+                    outputs.write(path, value)
                 elif not self._store.blobs.contains(value.digest):
                     raise BlobMissing(value.digest)
                 return
             except BlobMissing as lost:
-                self._heal(artifact, lost.digest)
+                self._heal(artifact, lost.digests)
 
-    def _heal(self, artifact: Artifact, digest: Digest) -> None:
-        """Have a blob of an output made again; where that fails, the output counts as not made."""
+    def _heal(self, artifact: Artifact, digests: Iterable[Digest]) -> None:
+        """Have blobs of an output made again; where that fails, the output counts as not made."""
         self._store.blobs.forget_soundness()
+        makers = self._begin_healing(artifact, digests)
+        self._loop()
+        if any(maker.outputs[0] in self._outcome.failed for maker in makers):
+            self._outcome.failed.add(artifact)
+
+    def _begin_healing(self, artifact: Artifact, digests: Iterable[Digest]) -> list[Action]:
+        """Have the actions run again that make lost blobs of an output; return them."""
         try:
-            maker = self._maker(digest)
+            makers = self._healing.makers(digests)
         except NobodyMakes as nobody:
             self._outcome.lost.append(nobody.digest)
             self._outcome.failed.add(artifact)
-            return
+            return []
         except BuildError as error:
             self._outcome.errors.append(error)
             self._outcome.failed.add(artifact)
-            return
-        if maker is not None:
-            self._blocked.setdefault(id(maker), [])
+            return []
+        for maker in makers:
+            self._healing.await_(maker)
             self._force(maker)
-            self._loop()
-            if maker.outputs[0] in self._outcome.failed:
-                self._outcome.failed.add(artifact)
+        return makers

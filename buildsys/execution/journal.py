@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from buildsys.store.workspace_state import RanAction
 
 if TYPE_CHECKING:
-    from buildsys.execution.outcome import Outcome
+    from collections.abc import Iterable, Iterator
+
+    from buildsys.execution.outcome import Outcome, Ran
     from buildsys.execution.sources import Sources
     from buildsys.model.action import Action, Artifact
     from buildsys.store.workspace_state import WorkspaceState
+
+BULK = 1000
+"""How many actions are looked up at a time."""
 
 
 def record(state: WorkspaceState, sources: Sources, request: str, outcome: Outcome) -> None:
@@ -19,24 +25,29 @@ def record(state: WorkspaceState, sources: Sources, request: str, outcome: Outco
 
     An action that failed is remembered as it was when it last had a result: that is what the next one differs from.
     """
-    ran = []
-    for entry in outcome.ran:
-        name = action_name(entry.action)
-        last = state.last_key(name)
-        before, before_inputs = last if last is not None else ("", ())
-        reason = "new" if last is None else "lost" if before == entry.key else "changed"
-        inputs = _input_names(entry.action, sources)
-        owner = str(entry.action.owner)
-        ran.append(RanAction(name, owner, entry.key, inputs, before, before_inputs, reason, entry.seconds))
-    for action, key in outcome.keys.values():
-        if any(artifact not in outcome.values for artifact in action.outputs):
-            continue
-        name = action_name(action)
-        last = state.last_key(name)
-        if last is None or last[0] != key:
-            state.remember_key(name, key, _input_names(action, sources))
     outcome_text = json.dumps({"hits": outcome.hits, "errors": len(outcome.errors)})
-    state.record_build(request, outcome_text, ran)
+    state.record_build(request, outcome_text, _ran(state, sources, outcome.ran))
+    made, examined = outcome.values.keys(), iter(outcome.keys.values())
+    while some := list(islice(examined, BULK)):
+        named = {action_name(action): (action, key) for action, key in some if made >= set(action.outputs)}
+        last = state.last_keys(list(named))
+        for name, (action, key) in named.items():
+            if name not in last or last[name][0] != key:
+                state.remember_key(name, key, _input_names(action, sources))
+
+
+def _ran(state: WorkspaceState, sources: Sources, entries: Iterable[Ran]) -> Iterator[RanAction]:
+    """Yield what ran as the journal has it."""
+    remaining = iter(entries)
+    while some := list(islice(remaining, BULK)):
+        names = [action_name(entry.action) for entry in some]
+        last = state.last_keys(names)
+        for name, entry in zip(names, some, strict=True):
+            before, before_inputs = last.get(name, ("", "[]"))
+            reason = "new" if name not in last else "lost" if before == entry.key else "changed"
+            inputs = _input_names(entry.action, sources)
+            owner, old_inputs = str(entry.action.owner), tuple(json.loads(before_inputs))
+            yield RanAction(name, owner, entry.key, inputs, before, old_inputs, reason, entry.seconds)
 
 
 def action_name(action: Action) -> str:

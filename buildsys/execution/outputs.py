@@ -6,7 +6,6 @@ A file is written to a temporary folder on the same file system and renamed, so 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections import Counter
 from contextlib import contextmanager, nullcontext
@@ -15,21 +14,24 @@ from typing import TYPE_CHECKING
 
 from buildsys.archive.streams import copy
 from buildsys.execution import assembly
+from buildsys.execution.folders import make_folder, open_folder, remove_file, remove_folder
 from buildsys.execution.hashing import HashingWriter
 from buildsys.execution.previous import Previous, fingerprint
+from buildsys.execution.small_files import OTHER, SmallFiles
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
+from buildsys.snapshot import look
 from buildsys.store.cas import BlobMissing, owner, remove_rubbish
 from buildsys.store.fault import store_fault
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from buildsys.execution.recipes import Recipes
     from buildsys.model.action import Segment, Value
     from buildsys.model.digest import Digest
     from buildsys.reverting import Swapped
-    from buildsys.snapshot import Numbers
+    from buildsys.snapshot import Numbers, Seen
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import WorkspaceState
 
@@ -37,11 +39,8 @@ ROOT_MODE = 0o755
 """The mode of a tree's own folder, which the tree does not state."""
 
 
-OTHER = "--output_base=DIR"
-
-
 class Outputs:
-    """Files below one folder; `written` collects every path that belongs to the outputs asked for.
+    """Files below one folder; `written` collects the paths of the outputs asked for, but for those that are `small`.
 
     `work` counts the bytes of each kind of work that assembling took (see `assembly.Made`).
     """
@@ -56,6 +55,12 @@ class Outputs:
         self._blobs = blobs
         self._state = state
         self._previous = Previous(base, state)
+        self.small = SmallFiles(self.folder, self._tmp, state)
+
+    def seen(self) -> Iterator[Seen]:
+        """Yield what `stat` says of the outputs asked for; of small files what it said when they were put there."""
+        yield from self.small.seen()
+        yield from map(look, self.written)
 
     def is_current(self, path: str, value: Value) -> bool:
         """Tell whether the file at `path` (relative) is the one that was written for `value`."""
@@ -99,7 +104,8 @@ class Outputs:
             for name in (*folders, *files)
         }
         entries = [Entry(".", DIRECTORY, ROOT_MODE), *tree.entries]
-        return len(there) == len(tree.entries) and all(self._is(path, entry) for entry in entries)
+        known = self._known(path, tree)
+        return len(there) == len(tree.entries) and all(self._is(path, entry, known) for entry in entries)
 
     def write(self, path: str, value: Value) -> None:
         """Make `path` hold a value: a file, or a tree with exactly its entries. Raises `BlobMissing`."""
@@ -157,8 +163,12 @@ class Outputs:
         """Count a file that is current among the outputs."""
         self.written.append(os.path.join(self.folder, path))
 
-    def _write_file(self, path: str, digest: Digest, mode: int) -> None:
-        if self._holds(path, digest, mode):
+    def _write_file(self, path: str, digest: Digest, mode: int, known: Mapping[str, FileState] | None = None) -> None:
+        if self._holds(path, digest, mode, known):
+            self.accept(path)
+            return
+        for _, data in self._blobs.small([digest]):
+            self.small.write(path, data, digest, mode)
             self.accept(path)
             return
         with self._blobs.open(digest) as source, self._replacing(path) as part:
@@ -170,14 +180,15 @@ class Outputs:
     def _write_tree(self, path: str, tree: Tree) -> None:
         root = os.path.join(self.folder, path)
         files = [entry for entry in tree.entries if entry.kind == FILE]
-        wanted = [e.digest for e in files if not self._holds(f"{path}/{e.path}", e.digest, e.mode)]
-        for missing in self._blobs.missing(wanted):
-            raise BlobMissing(missing)
+        known = self._known(path, tree)
+        wanted = [e.digest for e in files if not self._holds(f"{path}/{e.path}", e.digest, e.mode, known)]
+        if missing := self._blobs.missing(wanted):
+            raise BlobMissing(*missing)
         try:
-            self._make_folder(root)
+            make_folder(root, self.folder)
             self._remove_strangers(root, tree)
             for entry in tree.entries:
-                self._write_entry(f"{path}/{entry.path}", entry)
+                self._write_entry(f"{path}/{entry.path}", entry, known)
             for entry in reversed(tree.entries):
                 if entry.kind == DIRECTORY:
                     self._close_folder(os.path.join(root, entry.path), entry.mode)
@@ -185,22 +196,26 @@ class Outputs:
         except OSError as error:
             raise store_fault(error, root, OTHER) from error
 
-    def _write_entry(self, path: str, entry: Entry) -> None:
+    def _known(self, path: str, tree: Tree) -> dict[str, FileState]:
+        """Return what is remembered of the files of a tree at `path`."""
+        return self.small.known([f"{path}/{entry.path}" for entry in tree.entries if entry.kind == FILE])
+
+    def _write_entry(self, path: str, entry: Entry, known: Mapping[str, FileState]) -> None:
         target = os.path.join(self.folder, path)
         if entry.kind == DIRECTORY:
             os.makedirs(target, exist_ok=True)
         elif entry.kind == FILE:
-            self._write_file(path, entry.digest, entry.mode)
+            self._write_file(path, entry.digest, entry.mode, known)
         elif not (os.path.islink(target) and os.readlink(target) == entry.target):
-            _remove(target)
+            remove_file(target)
             os.symlink(entry.target, target)
 
-    def _is(self, root: str, entry: Entry) -> bool:
+    def _is(self, root: str, entry: Entry, known: Mapping[str, FileState]) -> bool:
         """Tell whether an entry of a tree stands below `root` as it should."""
         path = f"{root}/{entry.path}"
         target = os.path.join(self.folder, path)
         if entry.kind == FILE:
-            return self._holds(path, entry.digest, entry.mode)
+            return self._holds(path, entry.digest, entry.mode, known)
         try:
             found = os.lstat(target)
         except OSError:
@@ -221,7 +236,7 @@ class Outputs:
         pending = [""]
         while pending:
             prefix = pending.pop()
-            _open_folder(os.path.join(root, prefix))
+            open_folder(os.path.join(root, prefix))
             with os.scandir(os.path.join(root, prefix)) as found:
                 items = list(found)
             for item in items:
@@ -230,13 +245,15 @@ class Outputs:
                     if kinds.get(inside) == DIRECTORY:
                         pending.append(inside + "/")
                     else:
-                        _remove_folder(item.path)
+                        remove_folder(item.path)
                 elif kinds.get(inside) != (SYMLINK if item.is_symlink() else FILE):
-                    _remove(item.path)
+                    remove_file(item.path)
 
-    def _holds(self, path: str, digest: Digest, mode: int | None = None) -> bool:
+    def _holds(
+        self, path: str, digest: Digest, mode: int | None = None, remembered: Mapping[str, FileState] | None = None
+    ) -> bool:
         """Tell whether the file at `path` is one that was written with this content and, where it is given, mode."""
-        known = self._state.file(self._key(path))
+        known = self._state.file(self._key(path)) if remembered is None else remembered.get(path)
         if known is None or known.digest != digest:
             return False
         try:
@@ -254,15 +271,15 @@ class Outputs:
         """Give the path of a temporary file that is to take the place of the one at `path`; no part of it is left."""
         target, part = os.path.join(self.folder, path), ""
         try:
-            self._make_folder(os.path.dirname(target))
+            make_folder(os.path.dirname(target), self.folder)
             os.makedirs(self._tmp, exist_ok=True)
             part = self._temporary()
             yield part
         except OSError as error:
-            _remove(part)
+            remove_file(part)
             raise store_fault(error, target, OTHER) from error
         except BaseException:
-            _remove(part)
+            remove_file(part)
             raise
 
     def _temporary(self) -> str:
@@ -273,25 +290,13 @@ class Outputs:
         target = os.path.join(self.folder, path)
         os.chmod(part, mode)
         if os.path.isdir(target) and not os.path.islink(target):
-            _remove_folder(target)
+            remove_folder(target)
         old = self._state.file(self._key(path)) if keep else None
         is_worth = old is not None and old.digest != digest and self._holds(path, old.digest)
         with self._previous.keeping(path, target, old, self._temporary()) if old and is_worth else nullcontext():
             os.replace(part, target)
         state = FileState(*fingerprint(os.stat(target)), 0, digest)
         self._state.remember_file(self._key(path), state)
-
-    def _make_folder(self, folder: str) -> None:
-        """Make a folder and those above it, in place of files and links that an earlier build had there."""
-        above = folder
-        while above.startswith(self.folder + os.sep):
-            try:
-                if not stat.S_ISDIR(os.lstat(above).st_mode):
-                    os.unlink(above)
-            except (FileNotFoundError, NotADirectoryError):
-                pass
-            above = os.path.dirname(above)
-        os.makedirs(folder, exist_ok=True)
 
     def _key(self, path: str) -> str:
         return f"out:{path}"
@@ -304,27 +309,3 @@ def _mode(executable: bool) -> int:
 def _state(numbers: Numbers, digest: Digest) -> FileState:
     size, mtime_ns, ctime_ns, inode, _ = numbers
     return FileState(size, mtime_ns, ctime_ns, inode, 0, digest)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _open_folder(folder: str) -> None:
-    """Let the owner of a folder list it and write into it."""
-    mode = stat.S_IMODE(os.lstat(folder).st_mode)
-    if mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(folder, mode | stat.S_IRWXU)
-
-
-def _remove_folder(folder: str) -> None:
-    """Remove a folder with all that is in it, whatever the modes of the folders in it are."""
-    _open_folder(folder)
-    for inside, folders, _ in os.walk(folder):
-        for name in folders:
-            if not os.path.islink(os.path.join(inside, name)):
-                _open_folder(os.path.join(inside, name))
-    shutil.rmtree(folder)

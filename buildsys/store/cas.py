@@ -21,6 +21,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,7 +29,7 @@ from buildsys.model.digest import Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildsys.store.database import Database
 
@@ -36,26 +37,29 @@ PACK_LIMIT = 64 * 1024
 """Blobs below this many bytes share one file: making an inode costs more than writing them."""
 
 FLUSH_BYTES = 8 << 20
-FLUSH_COUNT = 2000
+FLUSH_COUNT = 5000
 
 ABANDONED_SECONDS = 24 * 3600
 """How long ago another container must have written to a temporary file for nobody to be writing it any more."""
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     digest BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS actions (
-    key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL) WITHOUT ROWID;
+    key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL);
 """
+"""Rows are appended, and only the indexes of digests are written at random places. Where the rows themselves are in the
+order of their digests (WITHOUT ROWID), a build of 100,000 small files writes 28 instead of 3 KB for each."""
 
 
 class BlobMissing(Exception):
-    """A blob is not in the store (any more); `digest` says which."""
+    """A blob is not in the store (any more); `digests` says which ones are known to be missing, `digest` the first."""
 
-    def __init__(self, digest: Digest) -> None:
-        super().__init__(digest)
-        self.digest = digest
+    def __init__(self, *digests: Digest) -> None:
+        super().__init__(*digests)
+        self.digests = digests
+        self.digest = digests[0]
 
 
 class BlobWriter:
@@ -179,7 +183,27 @@ class BlobStore:
 
     def missing(self, digests: Iterable[Digest]) -> list[Digest]:
         """Return those of `digests` that are not in the store."""
-        return [digest for digest in dict.fromkeys(digests) if not self.contains(digest)]
+        asked = [d for d in dict.fromkeys(digests) if d not in self._sound and d not in self._pending]
+        if not asked:
+            return []
+        self._sound.update(digest for digest, _ in self.small(asked))
+        return [digest for digest in asked if not self.contains(digest)]
+
+    def small(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, bytes]]:
+        """Yield those of `digests` that are small blobs of the store, with their bytes, in any order."""
+        asked: list[bytes] = []
+        for digest in digests:
+            data = self._pending.get(digest)
+            if data is None:
+                asked.append(bytes.fromhex(digest))
+            else:
+                yield digest, data
+        for raw, data in self._database.rows_of("SELECT digest, data FROM pack WHERE digest IN (?)", asked):
+            if isinstance(data, bytes) and hashlib.sha256(data).digest() == raw:
+                yield raw.hex(), data
+            else:
+                with self._database.transaction() as connection:
+                    connection.execute("DELETE FROM pack WHERE digest = ?", (raw,))
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open a blob for reading. Raises `BlobMissing`."""
@@ -250,31 +274,16 @@ class BlobStore:
                 return
             self._pending_bytes = 0
             with self._database.transaction() as connection:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO pack VALUES (?, ?)",
-                    [(bytes.fromhex(digest), data) for digest, data in pending.items()],
-                )
-                connection.executemany(
-                    "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
-                    [(bytes.fromhex(digest), *print_) for digest, print_ in files.items()],
-                )
+                small = ((bytes.fromhex(digest), pending[digest]) for digest in sorted(pending))
+                self._database.insert(connection, "pack", 2, small)
+                large = ((bytes.fromhex(digest), *print_) for digest, print_ in files.items())
+                self._database.insert(connection, "blobs", 5, large)
             self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
 
     def _small(self, digest: Digest) -> bytes | None:
-        data = self._pending.get(digest)
-        if data is not None:
-            return data
-        found = self._database.rows("SELECT data FROM pack WHERE digest = ?", (bytes.fromhex(digest),))
-        if not found:
-            return None
-        data = bytes(found[0][0])
-        if digest_bytes(data) == digest:
-            return data
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM pack WHERE digest = ?", (bytes.fromhex(digest),))
-        return None
+        return next((data for _, data in self.small((digest,))), None)
 
     def _sound_file(self, digest: Digest) -> bool:
         path = self._file(digest)
@@ -325,6 +334,7 @@ def owner() -> str:
     return f"{os.getpid()}-{_space()}-"
 
 
+@cache
 def _space() -> str:
     try:
         return os.readlink("/proc/self/ns/pid").strip("pid:[]")

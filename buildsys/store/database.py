@@ -10,17 +10,29 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from buildsys.errors import EnvironmentFault, InternalError
 from buildsys.store.fault import disk_full, store_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 BUSY_SECONDS = 120
 """How long a writer waits for another process; every transaction is short."""
 
+
+BULK = 500
+"""How many rows are asked for at a time."""
+
+ROWS = 100
+"""How many rows are inserted by one statement."""
+
+CACHE_KIB = 8192
+CHECKPOINT_PAGES = 4000
+"""How much is held in memory, and how much is appended to the log before it is brought into the file: what is written
+at random places (indexes of digests) is then written a few times less often."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -39,6 +51,23 @@ class Database:
         """Run a query and return all its rows."""
         with self._lock, self._faults():
             return self._connection.execute(statement, parameters).fetchall()
+
+    def rows_of(self, statement: str, keys: Sequence[Any]) -> Iterator[Any]:
+        """Run a query for many keys and yield its rows, in any order; the text `(?)` in it stands for all of them."""
+        for start in range(0, len(keys), BULK):
+            some = keys[start : start + BULK]
+            yield from self.rows(statement.replace("(?)", f"(?{',?' * (len(some) - 1)})"), some)
+
+    def insert(self, connection: sqlite3.Connection, table: str, columns: int, rows: Iterable[Iterable[Any]]) -> None:
+        """Insert rows (or put them in the place of those of the same key) within a transaction, many to a statement.
+
+        Then SQLite works for many rows at a time while other threads run, and takes two thirds of the time.
+        """
+        row = f"({','.join('?' * columns)})"
+        remaining = iter(rows)
+        while some := list(islice(remaining, ROWS)):
+            statement = f"INSERT OR REPLACE INTO {table} VALUES {','.join([row] * len(some))}"  # noqa: S608 - no input
+            connection.execute(statement, list(chain.from_iterable(some)))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -87,6 +116,8 @@ class Database:
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+                connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
                 connection.executescript(self._schema)
             except sqlite3.OperationalError as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _BUSY or time.monotonic() > deadline:

@@ -6,6 +6,7 @@ All of it can be made again; none of it is shared with other workspaces.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from buildsys.store.database import Database
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildsys.model.digest import Digest
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, seen_ns INTEGER,
-    digest TEXT NOT NULL) WITHOUT ROWID;
+    digest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS last_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL, inputs TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS builds (build INTEGER PRIMARY KEY, at INTEGER, request TEXT, outcome TEXT);
 CREATE TABLE IF NOT EXISTS ran (
@@ -31,6 +32,12 @@ CREATE TABLE IF NOT EXISTS ran (
 """
 
 KEPT_BUILDS = 20
+
+FLUSH_COUNT = 5000
+"""How much is remembered before it is written."""
+
+_FILES = "SELECT path, size, mtime_ns, ctime_ns, inode, seen_ns, digest FROM files WHERE path IN (?)"
+_KEYS = "SELECT name, key, inputs FROM last_keys WHERE name IN (?)"
 
 
 class FileState(NamedTuple):
@@ -78,38 +85,58 @@ class WorkspaceState:
     def __init__(self, path: str) -> None:
         self.path = path
         self._database = Database(path, _SCHEMA, "--output_base=DIR")
-        self._files: dict[str, FileState] | None = None
+        self._lock = threading.Lock()
         self._changed: dict[str, FileState] = {}
-        self._last_keys: dict[str, tuple[str, str]] | None = None
-        self._new_keys: dict[str, tuple[str, str]] = {}
+        self._new_keys: dict[str, tuple[Digest, str]] = {}
 
     def file(self, path: str) -> FileState | None:
         """Return what is remembered of the file at `path` (as the caller spells it)."""
-        if self._files is None:
-            rows = self._database.rows("SELECT path, size, mtime_ns, ctime_ns, inode, seen_ns, digest FROM files")
-            self._files = {row[0]: FileState(*row[1:]) for row in rows} | self._changed
-        return self._files.get(path)
+        return self.files([path]).get(path)
+
+    def files(self, paths: Sequence[str]) -> dict[str, FileState]:
+        """Return what is remembered of several files, by path."""
+        with self._lock:
+            changed = self._changed
+            found = {path: changed[path] for path in paths if path in changed}
+        asked = [path for path in paths if path not in found] if found else paths
+        for row in self._database.rows_of(_FILES, asked):
+            if isinstance(row[6], bytes):
+                found[row[0]] = FileState._make((*row[1:6], row[6].hex()))
+        return found
 
     def remember_file(self, path: str, state: FileState) -> None:
-        """Remember the state of a file; written with `flush`."""
-        if self._files is not None:
-            self._files[path] = state
-        self._changed[path] = state
+        """Remember the state of a file; written with `flush`, or when there is much to write."""
+        self.remember_files({path: state})
+
+    def remember_files(self, states: Mapping[str, FileState]) -> None:
+        """Remember the states of several files, by path."""
+        with self._lock:
+            self._changed.update(states)
+            full = len(self._changed) > FLUSH_COUNT
+        if full:
+            self.flush()
 
     def last_key(self, name: str) -> tuple[Digest, tuple[str, ...]] | None:
         """Return the key and the input names that the action called `name` had when it was last seen."""
-        if self._last_keys is None:
-            rows = self._database.rows("SELECT * FROM last_keys")
-            self._last_keys = {row[0]: (row[1], row[2]) for row in rows} | self._new_keys
-        found = self._last_keys.get(name)
+        found = self.last_keys([name]).get(name)
         return (found[0], tuple(json.loads(found[1]))) if found else None
 
+    def last_keys(self, names: Sequence[str]) -> dict[str, tuple[Digest, str]]:
+        """Return the keys and the input names (as JSON) that several actions had when they were last seen, by name."""
+        with self._lock:
+            new = self._new_keys
+            found = {name: new[name] for name in names if name in new}
+        asked = [name for name in names if name not in found] if found else names
+        found.update((row[0], (row[1], row[2])) for row in self._database.rows_of(_KEYS, asked))
+        return found
+
     def remember_key(self, name: str, key: Digest, inputs: Iterable[str]) -> None:
-        """Remember the key of an action; written with `flush`."""
-        entry = (key, json.dumps(list(inputs)))
-        if self._last_keys is not None:
-            self._last_keys[name] = entry
-        self._new_keys[name] = entry
+        """Remember the key of an action; written with `flush`, or when there is much to write."""
+        with self._lock:
+            self._new_keys[name] = (key, json.dumps(list(inputs)))
+            full = len(self._new_keys) > FLUSH_COUNT
+        if full:
+            self.flush()
 
     def record_build(self, request: str, outcome: str, ran: Iterable[RanAction]) -> None:
         """Add a build to the journal; older builds beyond KEPT_BUILDS are dropped."""
@@ -118,24 +145,8 @@ class WorkspaceState:
                 "INSERT INTO builds (at, request, outcome) VALUES (?, ?, ?)", (int(time.time()), request, outcome)
             )
             build = cursor.lastrowid or 0
-            connection.executemany(
-                "INSERT INTO ran VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        build,
-                        seq,
-                        r.name,
-                        r.owner,
-                        r.key,
-                        json.dumps(r.inputs),
-                        r.before,
-                        json.dumps(r.before_inputs),
-                        r.reason,
-                        r.seconds,
-                    )
-                    for seq, r in enumerate(ran)
-                ],
-            )
+            rows = ((build, seq, *_row(entry)) for seq, entry in enumerate(ran))
+            self._database.insert(connection, "ran", 10, rows)
             connection.execute("DELETE FROM builds WHERE build <= ?", (build - KEPT_BUILDS,))
             connection.execute("DELETE FROM ran WHERE build <= ?", (build - KEPT_BUILDS,))
 
@@ -158,19 +169,16 @@ class WorkspaceState:
 
     def flush(self) -> None:
         """Write what was remembered, in one transaction."""
-        if not self._changed and not self._new_keys:
-            return
-        with self._database.transaction() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(path, *state) for path, state in self._changed.items()],
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO last_keys VALUES (?, ?, ?)",
-                [(name, *entry) for name, entry in self._new_keys.items()],
-            )
-        self._changed = {}
-        self._new_keys = {}
+        with self._lock:
+            files, keys = self._changed, self._new_keys
+            if not files and not keys:
+                return
+            with self._database.transaction() as connection:
+                rows = ((path, *files[path][:5], bytes.fromhex(files[path].digest)) for path in sorted(files))
+                self._database.insert(connection, "files", 7, rows)
+                self._database.insert(connection, "last_keys", 3, ((name, *keys[name]) for name in sorted(keys)))
+            self._changed = {}
+            self._new_keys = {}
 
     def close(self) -> None:
         """Flush and close."""
@@ -178,3 +186,8 @@ class WorkspaceState:
             self.flush()
         finally:
             self._database.close()
+
+
+def _row(ran: RanAction) -> tuple[str, str, Digest, str, Digest, str, str, float]:
+    inputs, before_inputs = json.dumps(ran.inputs), json.dumps(ran.before_inputs)
+    return (ran.name, ran.owner, ran.key, inputs, ran.before, before_inputs, ran.reason, ran.seconds)

@@ -11,6 +11,7 @@ from buildsys.errors import ActionFailed, EnvironmentFault, InternalError, Inter
 from buildsys.execution import executor
 from buildsys.model.digest import digest_bytes
 from buildsys.model.tree import FILE, Entry, Tree
+from buildsys.store.cas import BlobMissing
 from tests.execution.engine import (
     BEHAVIOURS,
     Blind,
@@ -246,10 +247,13 @@ class TestLostBlobs:
         lost = threading.Event()
 
         def reader(io: ActionIO, srcs: tuple[Artifact, ...]) -> None:
+            with io.open(srcs[0]) as stream:
+                assert stream.read(1) == b"S"
             if not lost.is_set():
                 lost.set()
                 engine.lose(io.value(srcs[0]).digest)
-            io.write(io.read(srcs[0])[:3])
+            with io.open(srcs[0]) as stream:
+                io.write(stream.read(3))
 
         BEHAVIOURS["reader"] = reader
         engine.good([toy("reader", engine.source("s", "S" * BIG))], output("reader"))
@@ -265,14 +269,29 @@ class TestLostBlobs:
         assert [error.code for error in outcome.errors] == ["B905"]
         assert len(engine.ran) < 20
 
-    def test_a_source_that_is_lost_again_and_again_is_an_error(self, engine: Engine) -> None:
-        def reader(io: ActionIO, srcs: tuple[Artifact, ...]) -> None:
-            engine.lose(io.value(srcs[0]).digest)
-            io.write(io.read(srcs[0]))
+    def test_a_source_that_a_tree_holds_and_that_is_lost_again_and_again_is_an_error(self, engine: Engine) -> None:
+        def tree(io: ActionIO, srcs: tuple[Artifact, ...]) -> None:
+            io.write_tree(Tree.of([Entry("f", FILE, 0o644, io.value(srcs[0]).digest, BIG)]))
 
-        BEHAVIOURS["reader"] = reader
-        outcome = engine.build([toy("reader", engine.source("s", "S" * BIG))], output("reader"))
+        def reader(io: ActionIO, srcs: tuple[Artifact, ...]) -> None:
+            raise BlobMissing(io.tree(srcs[0]).entries[0].digest)
+
+        BEHAVIOURS.update({"tree": tree, "reader": reader})
+        actions = [toy("tree", engine.source("s", "S" * BIG)), toy("reader", output("tree"))]
+        outcome = engine.build(actions, output("reader"))
         assert [error.code for error in outcome.errors] == ["B905"]
+        assert len(engine.ran) < 20
+
+    @pytest.mark.parametrize("size", [1, BIG])
+    def test_a_tree_of_sources_is_delivered_whole(self, engine: Engine, size: int) -> None:
+        def tree(io: ActionIO, srcs: tuple[Artifact, ...]) -> None:
+            entries = [Entry(f"f{n}", FILE, 0o644, io.value(src).digest, size + 1) for n, src in enumerate(srcs)]
+            io.write_tree(Tree.of(entries))
+
+        BEHAVIOURS["tree"] = tree
+        sources = [engine.source(f"s{n}", str(n) + "s" * size) for n in range(9)]
+        engine.good([toy("tree", *sources)], output("tree"))
+        assert [engine.bin(f"p/tree/f{n}").read_text() for n in range(9)] == [str(n) + "s" * size for n in range(9)]
 
     def test_a_producer_that_gives_other_bytes_the_second_time_is_an_error(self, engine: Engine) -> None:
         numbers = iter(range(100))

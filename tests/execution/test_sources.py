@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from buildsys.archive import streams
 from buildsys.errors import EnvironmentFault, UserError
 from buildsys.execution import sources as module
 from buildsys.execution.sources import Sources
-from buildsys.model.action import Artifact
+from buildsys.model.action import Artifact, Value
 from buildsys.model.digest import digest_bytes
+from buildsys.store.cas import PACK_LIMIT
 from buildsys.store.local import open_store
 from buildsys.store.workspace_state import FileState, WorkspaceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import BinaryIO
-
-    from buildsys.store.cas import BlobWriter
 
 S = Artifact("p", "s")
 LATER_NS = 10_000_000_000
+SIZES = [0, 1, PACK_LIMIT - 1, PACK_LIMIT, 3 << 20]
+
+
+def after_reading(monkeypatch: pytest.MonkeyPatch, edit: Callable[[], object]) -> None:
+    """Have a file edited each time when its content has been hashed."""
+
+    def hashed(data: bytes) -> str:
+        edit()
+        return digest_bytes(data)
+
+    monkeypatch.setattr(module, "digest_bytes", hashed)
 
 
 class Place:
@@ -64,7 +73,54 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_a_value_is_the_digest_of_the_content(place: Place) -> None:
     value = place.again().value(S)
     assert (value.digest, value.size, value.executable) == (digest_bytes(b"one"), 3, False)
-    assert place.store.blobs.read(value.digest) == b"one"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bytes_are_read_where_they_stand_and_only_large_ones_that_are_opened_are_stored(
+    place: Place, size: int
+) -> None:
+    place.file.write_bytes(b"x" * size)
+    value = place.again().value(S)
+    for sources in (place.again(), place.again()):
+        assert sources.value(S) == value
+        assert sources.read(S) == b"x" * size
+        assert not place.store.blobs.contains(value.digest)
+    with sources.open(S) as stream:
+        assert stream.read() == b"x" * size
+    assert place.store.blobs.contains(value.digest) == (size >= PACK_LIMIT)
+
+
+def test_what_is_assumed_is_verified_when_it_is_read(place: Place) -> None:
+    sources = place.again()
+    sources.assume(S, Value(digest_bytes(b"one"), 3))
+    assert sources.read(S) == b"one"
+    sources = place.again()
+    sources.assume(S, Value(digest_bytes(b"two"), 3))
+    with pytest.raises(EnvironmentFault) as caught:
+        sources.read(S)
+    assert caught.value.code == "B505"
+
+
+def test_what_was_read_to_be_hashed_is_not_read_again_until_there_is_no_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"n{number}" for number in range(9)]
+    for name in names:
+        place.file.with_name(name).write_text(name)
+    sources = place.again()
+    assert sources.examine([Artifact("p", name) for name in names]) == {}
+    shutil.rmtree(place.file.parent)
+    assert [sources.read(Artifact("p", name)) for name in names] == [name.encode() for name in names]
+    monkeypatch.setattr(module, "HELD_BYTES", 8)
+    place.file.parent.mkdir()
+    for name in names:
+        place.file.with_name(name).write_text(name)
+    sources = place.again()
+    sources.examine([Artifact("p", name) for name in names])
+    shutil.rmtree(place.file.parent)
+    assert sources.read(Artifact("p", names[-1])) == names[-1].encode()
+    with pytest.raises(UserError):
+        sources.read(Artifact("p", names[0]))
 
 
 def test_the_executable_bit_of_the_owner_counts(place: Place) -> None:
@@ -87,7 +143,7 @@ def test_the_executable_bit_counts_where_the_content_is_known(place: Place) -> N
 def test_a_file_that_has_not_changed_for_long_is_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     value = place.again().value(S)
     place.trust()
-    monkeypatch.setattr(module, "copy", lambda *_: pytest.fail("the file is read"))
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("the file is read"))
     assert place.again().value(S) == value
 
 
@@ -122,26 +178,19 @@ def test_a_file_that_is_replaced_is_seen(place: Place) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = streams.copy
     edits = iter([b"two, longer", b"three, longer still"])
 
-    def copy(source: BinaryIO, target: BlobWriter) -> None:
-        real(source, target)
+    def edit() -> None:
         if (text := next(edits, None)) is not None:
             place.file.write_bytes(text)
 
-    monkeypatch.setattr(module, "copy", copy)
+    after_reading(monkeypatch, edit)
     assert place.again().value(S).digest == digest_bytes(b"three, longer still")
 
 
 def test_a_file_that_never_stops_changing_is_an_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, turns = streams.copy, iter(range(100))
-
-    def copy(source: BinaryIO, target: BlobWriter) -> None:
-        real(source, target)
-        place.file.write_text("x" * (10 + next(turns)))
-
-    monkeypatch.setattr(module, "copy", copy)
+    turns = iter(range(100))
+    after_reading(monkeypatch, lambda: place.file.write_text("x" * (10 + next(turns))))
     with pytest.raises(EnvironmentFault) as caught:
         place.again().value(S)
     assert (caught.value.code, "context/p/s" in caught.value.message) == ("B505", True)
@@ -158,18 +207,18 @@ def test_what_was_seen_is_what_stat_said_before_the_file_was_read(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = place.file.stat()
-    real = streams.copy
     edits = iter([b"two, longer"])
 
-    def copy(source: BinaryIO, target: BlobWriter) -> None:
-        real(source, target)
+    def edit() -> None:
         if (text := next(edits, None)) is not None:
             place.file.write_bytes(text)
 
-    monkeypatch.setattr(module, "copy", copy)
+    after_reading(monkeypatch, edit)
     sources = place.again()
     sources.value(S)
-    assert [(seen[0], seen[1]) for seen in sources.seen] == [(str(place.file), before.st_size)]
+    (seen,) = sources.seen
+    assert seen[:2] == (str(place.file), before.st_size)
+    assert seen[6] == digest_bytes(b"two, longer")
 
 
 def test_a_file_that_is_missing_is_an_error_with_its_path_and_its_label(place: Place) -> None:
@@ -200,7 +249,7 @@ def test_an_unreadable_file_is_a_fault_of_the_machine(place: Place, monkeypatch:
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module, "open", denied, raising=False)
+    monkeypatch.setattr(os, "open", denied)
     with pytest.raises(EnvironmentFault) as caught:
         place.again().value(S)
     assert (caught.value.code, caught.value.message) == ("B504", "cannot read 'context/p/s': Permission denied")
@@ -240,6 +289,8 @@ def test_only_what_is_a_source_can_be_staged(place: Place) -> None:
 def test_what_has_changed_since_cannot_be_staged(place: Place) -> None:
     sources = place.again()
     value = sources.value(S)
+    sources = place.again()
+    sources.assume(S, value)
     place.file.write_text("edited")
     with pytest.raises(EnvironmentFault) as caught:
         sources.stage(value.digest)

@@ -68,9 +68,9 @@ def test_files_and_keys_come_back(tmp_path: Path) -> None:
 def test_what_is_remembered_before_anything_is_asked_is_not_lost(tmp_path: Path) -> None:
     path = str(tmp_path / "state.sqlite")
     state = WorkspaceState(path)
-    state.remember_file("p", FileState(1, 2, 3, 4, 5, "a"))
+    state.remember_file("p", FileState(1, 2, 3, 4, 5, "a" * 64))
     state.remember_key("n", "k", [])
-    assert (state.file("p"), state.last_key("n")) == (FileState(1, 2, 3, 4, 5, "a"), ("k", ()))
+    assert (state.file("p"), state.last_key("n")) == (FileState(1, 2, 3, 4, 5, "a" * 64), ("k", ()))
     state.close()
 
 
@@ -111,6 +111,6 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     path.write_bytes(b"rubbish" * 1000)
     state = WorkspaceState(str(path))
     assert state.file("p") is None
-    state.remember_file("p", FileState(1, 2, 3, 4, 5, "a"))
+    state.remember_file("p", FileState(1, 2, 3, 4, 5, "a" * 64))
     state.close()
-    assert WorkspaceState(str(path)).file("p") == FileState(1, 2, 3, 4, 5, "a")
+    assert WorkspaceState(str(path)).file("p") == FileState(1, 2, 3, 4, 5, "a" * 64)
