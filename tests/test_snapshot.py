@@ -196,7 +196,7 @@ class TestSeen:
         assert write(["build"], base, [self.digested(path)], [], snapshot.now_ns(), "text")
         os.utime(path)
         assert current(["build"]) == "text"
-        monkeypatch.setattr(snapshot, "_holds", lambda *_: False)
+        monkeypatch.setattr(snapshot, "_content", lambda _: "another")
         assert current(["build"]) == "text", "the new times were not kept"
         os.utime(path)
         assert current(["build"]) is None
@@ -226,11 +226,11 @@ class TestSeen:
         assert write(["build"], base, [seen], [], seen[3] + 1, "text")
         asked: list[str] = []
 
-        def holds(path: str, digest: str) -> bool:
+        def content(path: str) -> str:
             asked.append(path)
-            return True
+            return seen[6]
 
-        monkeypatch.setattr(snapshot, "_holds", holds)
+        monkeypatch.setattr(snapshot, "_content", content)
         assert current(["build"]) == "text"
         assert asked == ["source"], "its times have not changed, yet they must not be trusted"
 

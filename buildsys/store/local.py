@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 EPOCH = "epoch"
-"""A file that is made with the store and written anew with another content whenever results are removed from it:
+"""A file with a random text that is made with the store, and written anew whenever results are removed from it:
 snapshots made before are then stale."""
 
 BUCKET = "v1"
@@ -63,8 +63,9 @@ def open_store(folder: str) -> LocalStore:
     root = os.path.join(folder, BUCKET)
     database = Database(os.path.join(root, "index.sqlite"), SCHEMA)
     try:
-        with open(os.path.join(root, EPOCH), "ab"):
-            pass  # appending nothing makes the file, and leaves one that is there as it is
+        with open(os.path.join(root, EPOCH), "ab") as stream:
+            if not stream.tell():
+                stream.write(os.urandom(16).hex().encode())
     except OSError as error:
         raise store_fault(error, root) from error
     remove_rubbish(root)

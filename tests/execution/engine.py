@@ -202,7 +202,7 @@ class Engine:
             state.close()
             store.close()
             self.ran = recorder.names
-        self.written, self.work = outputs.written, outputs.work
+        self.written, self.work = [seen[0] for seen in outputs.seen()], outputs.work
         return outcome
 
     def good(self, actions: Iterable[Action], *wanted: Artifact | tuple[Artifact, str], jobs: int = 4) -> Outcome:
