@@ -36,7 +36,7 @@ SPACING = 1 << 20
 """Bytes between two states of SHA-256 that are kept, at least; an output of fewer has no recipe."""
 
 
-class Plan(NamedTuple):
+class Start(NamedTuple):
     """How an output is to be made: its first `standing` segments stand in the file, the first `told` are told.
 
     `recipe` is one that begins with the `told` segments, and `hasher` has hashed them; `digest` is that of the whole,
@@ -68,12 +68,12 @@ class Made(NamedTuple):
     work: Counter[str]
 
 
-def plan(segments: Iterable[Segment], known: Iterable[tuple[Digest, Recipe]], standing: Recipe | None = None) -> Plan:
+def start(segments: Iterable[Segment], known: Iterable[tuple[Digest, Recipe]], standing: Recipe | None = None) -> Start:
     """Find out what need not be done, from the recipes `known` by their digests, and of the file that is there."""
     from buildsys.adapters import sha256
 
     names = tuple(hashlib.sha256(segment.name.encode()).digest() for segment in segments)
-    best = Plan(names, sha256.begin())
+    best = Start(names, sha256.begin())
     for digest, recipe in known:
         shared = recipe.shared(names)
         if shared == len(names) == len(recipe.names):
@@ -87,7 +87,7 @@ def plan(segments: Iterable[Segment], known: Iterable[tuple[Digest, Recipe]], st
 
 
 def assemble(
-    stream: BinaryIO, segments: Sequence[Segment], how: Plan, blobs: BlobStore, check: Callable[[], None]
+    stream: BinaryIO, segments: Sequence[Segment], how: Start, blobs: BlobStore, check: Callable[[], None]
 ) -> Made:
     """Write to `stream`, an unbuffered file that stands at the end of what is kept, what of the segments is not there.
 
@@ -101,7 +101,7 @@ def assemble(
 
         stream.seek(0)
         stream.truncate()
-        return _Assembly(stream, segments, Plan(how.names, sha256.begin()), blobs, check).run()
+        return _Assembly(stream, segments, Start(how.names, sha256.begin()), blobs, check).run()
 
 
 class _Misled(Exception):
@@ -119,7 +119,7 @@ def write_segment(segment: Segment, blobs: BlobStore, out: Writer) -> None:
 
 class _Assembly:
     def __init__(
-        self, stream: BinaryIO, segments: Sequence[Segment], how: Plan, blobs: BlobStore, check: Callable[[], None]
+        self, stream: BinaryIO, segments: Sequence[Segment], how: Start, blobs: BlobStore, check: Callable[[], None]
     ) -> None:
         self._stream = stream
         self._segments = segments

@@ -142,7 +142,7 @@ class Outputs:
         digests = dict.fromkeys([expected, *(state.digest for state in (kept, current) if state)])
         known = {digest: recipe for digest in digests if digest and (recipe := recipes.find(digest))}
         standing = known.get(kept.digest) if kept else None
-        how = assembly.plan(
+        how = assembly.start(
             segments, known.items(), standing if kept and standing and standing.size == kept.size else None
         )
         with self._replacing(path) as part:

@@ -119,6 +119,15 @@ def test_an_edited_template_runs_what_it_reaches_and_no_more(workspace: Workspac
     assert (result.actions, result.is_from_snapshot) == (0, True)
     assert workspace.digests() == right
 
+    # Two texts later: every result is known, and the tarballs are put together from kept frames.
+    for text in ("{\n  ", "{\n   "):
+        workspace.edit("context/docker/etc/daemon.json.j2", "{", text)
+        workspace.build(SAMPLE, ALL)
+    workspace.edit("context/docker/etc/daemon.json.j2", "{\n   \n  ", "{")
+    workspace.build(SAMPLE, ALL)
+    assert names(workspace) == {name for name in products_of("docker") if " Tarball " in name}
+    assert workspace.digests() == right
+
 
 def test_a_template_of_all_products_reaches_them_all(workspace: Workspace) -> None:
     workspace.edit("context/rootfs/etc/registry.yml.j2", "\n", "\n\n")
@@ -152,7 +161,7 @@ def test_a_file_that_is_no_input_costs_nothing(workspace: Workspace) -> None:
     assert workspace.build(SAMPLE, ALL).actions == 0
 
 
-def test_a_file_that_a_glob_finds_is_noticed_at_once(workspace: Workspace) -> None:
+def test_a_file_that_a_glob_finds_is_noticed_at_once(workspace: Workspace, right: dict[str, str]) -> None:
     settle(workspace, SAMPLE, ALL)
     (workspace.root / "context/docker/scripts/more.sh").write_text("#!/bin/sh\n")
     workspace.build(SAMPLE, ALL)
@@ -160,6 +169,7 @@ def test_a_file_that_a_glob_finds_is_noticed_at_once(workspace: Workspace) -> No
     (workspace.root / "context/docker/scripts/more.sh").unlink()
     assert workspace.build(SAMPLE, ALL).actions == 0
     assert names(workspace) == set()
+    assert workspace.digests() == right
 
 
 def test_another_release_has_its_own_place(workspace: Workspace, right: dict[str, str]) -> None:
