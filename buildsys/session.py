@@ -210,13 +210,15 @@ def build(
     The artifacts `kept` are made too, but stay in the store; without `deliver` they alone are made. Hold the lock of
     the output base (`store.lock.exclusive`) around it.
     """
+    from buildsys.execution.durations import Durations
     from buildsys.execution.executor import Executor
     from buildsys.execution.journal import record
 
     place = session.place
     paths = output_paths(analysed.targets.values(), config)
     with stored(session) as (store, state, sources, outputs):
-        executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
+        durations = Durations(state.durations())
+        executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events, durations)
         wanted = {a: path for a, path in paths.items() if deliver and not a.is_source}
         outcome = executor.run(wanted, kept)
         record(state, sources, request, outcome)

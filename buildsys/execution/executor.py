@@ -104,6 +104,7 @@ class Executor:
             raise Interrupted("B801", "build interrupted", hint="run it again: what was finished is kept") from error
         finally:
             self._store.flush()
+        self._outcome.learnt = list(self._durations.learnt())
         return self._outcome
 
     def _surroundings(self) -> Surroundings:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from buildsys.store.workspace_state import RanAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from buildsys.execution.outcome import Outcome, Ran
+    from buildsys.execution.outcome import Outcome
     from buildsys.execution.sources import Sources
     from buildsys.model.action import Action, Artifact
     from buildsys.store.workspace_state import WorkspaceState
+T = TypeVar("T")
 
 BULK = 1000
 """How many actions are looked up at a time."""
@@ -26,28 +27,42 @@ def record(state: WorkspaceState, sources: Sources, request: str, outcome: Outco
     An action that failed is remembered as it was when it last had a result: that is what the next one differs from.
     """
     outcome_text = json.dumps({"hits": outcome.hits, "errors": len(outcome.errors)})
-    state.record_build(request, outcome_text, _ran(state, sources, outcome.ran))
-    made, examined = outcome.values.keys(), iter(outcome.keys.values())
-    while some := list(islice(examined, BULK)):
-        named = {action_name(action): (action, key) for action, key in some if made >= set(action.outputs)}
+    state.record_build(request, outcome_text, _ran(state, sources, outcome))
+    if outcome.learnt:
+        state.remember_durations(outcome.learnt)
+    ran = {id(entry.action) for entry in outcome.ran}
+    for some in _some(pair for pair in outcome.keys.values() if id(pair[0]) not in ran):
+        named = {action_name(action): (action, key) for action, key in some if _has_result(action, outcome)}
         last = state.last_keys(list(named))
         for name, (action, key) in named.items():
             if name not in last or last[name][0] != key:
                 state.remember_key(name, key, _input_names(action, sources))
 
 
-def _ran(state: WorkspaceState, sources: Sources, entries: Iterable[Ran]) -> Iterator[RanAction]:
-    """Yield what ran as the journal has it."""
-    remaining = iter(entries)
-    while some := list(islice(remaining, BULK)):
+def _ran(state: WorkspaceState, sources: Sources, outcome: Outcome) -> Iterator[RanAction]:
+    """Yield what ran as the journal has it, and remember its keys."""
+    for some in _some(outcome.ran):
         names = [action_name(entry.action) for entry in some]
         last = state.last_keys(names)
-        for name, entry in zip(names, some, strict=True):
-            before, before_inputs = last.get(name, ("", "[]"))
-            reason = "new" if name not in last else "lost" if before == entry.key else "changed"
-            inputs = _input_names(entry.action, sources)
-            owner, old_inputs = str(entry.action.owner), tuple(json.loads(before_inputs))
-            yield RanAction(name, owner, entry.key, inputs, before, old_inputs, reason, entry.seconds)
+        for name, (action, key, seconds) in zip(names, some, strict=True):
+            before, before_inputs = last.get(name, ("", ""))
+            reason = "new" if name not in last else "lost" if before == key else "changed"
+            inputs = _input_names(action, sources)
+            if before != key:
+                state.remember_key(name, key, inputs)
+            old_inputs = tuple(json.loads(before_inputs)) if before_inputs else ()
+            yield RanAction(name, str(action.owner), key, inputs, before, old_inputs, reason, seconds)
+
+
+def _some(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield items, BULK at a time."""
+    remaining = iter(items)
+    while some := list(islice(remaining, BULK)):
+        yield some
+
+
+def _has_result(action: Action, outcome: Outcome) -> bool:
+    return all(artifact in outcome.values for artifact in action.outputs)
 
 
 def action_name(action: Action) -> str:
@@ -60,4 +75,4 @@ def _input_names(action: Action, sources: Sources) -> tuple[str, ...]:
 
 
 def _input_name(artifact: Artifact, sources: Sources) -> str:
-    return sources.path(artifact) if artifact.is_source else f"//{artifact.package}:{artifact.target} {artifact.name}"
+    return sources.path(artifact) if not artifact.target else f"//{artifact.package}:{artifact.target} {artifact.name}"

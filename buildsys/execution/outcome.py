@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.model.action import Fetching
 
@@ -23,8 +23,7 @@ class Options:
     fetching: Fetching = Fetching()
 
 
-@dataclass(slots=True)
-class Ran:
+class Ran(NamedTuple):
     """An action that ran: its key and how long it took."""
 
     action: Action
@@ -39,6 +38,8 @@ class Outcome:
     values: dict[Artifact, Value] = field(default_factory=dict)
     keys: dict[int, tuple[Action, Digest]] = field(default_factory=dict)
     ran: list[Ran] = field(default_factory=list)
+    learnt: list[tuple[str, str, float]] = field(default_factory=list)
+    """How long what ran took, as `Durations` takes it in the next build."""
     hits: int = 0
     errors: list[BuildError] = field(default_factory=list)
     failed: set[Artifact] = field(default_factory=set)

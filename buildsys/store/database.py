@@ -71,8 +71,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Run statements as one transaction: all of them take effect, or none."""
+        """Run statements as one transaction, or as a part of one that has begun: all of them take effect, or none."""
         with self._lock, self._faults():
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

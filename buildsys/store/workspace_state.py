@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.snapshot import COARSE_NS, FINE_NS
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, seen_ns INTEGER,
     digest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS last_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL, inputs TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS durations (kind TEXT, name TEXT, seconds REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS builds (build INTEGER PRIMARY KEY, at INTEGER, request TEXT, outcome TEXT);
 CREATE TABLE IF NOT EXISTS ran (
     build INTEGER, seq INTEGER, name TEXT, owner TEXT, key TEXT, inputs TEXT, before TEXT, before_inputs TEXT,
@@ -133,7 +135,7 @@ class WorkspaceState:
     def remember_key(self, name: str, key: Digest, inputs: Iterable[str]) -> None:
         """Remember the key of an action; written with `flush`, or when there is much to write."""
         with self._lock:
-            self._new_keys[name] = (key, json.dumps(list(inputs)))
+            self._new_keys[name] = (key, _list(inputs))
             full = len(self._new_keys) > FLUSH_COUNT
         if full:
             self.flush()
@@ -149,6 +151,15 @@ class WorkspaceState:
             self._database.insert(connection, "ran", 10, rows)
             connection.execute("DELETE FROM builds WHERE build <= ?", (build - KEPT_BUILDS,))
             connection.execute("DELETE FROM ran WHERE build <= ?", (build - KEPT_BUILDS,))
+
+    def durations(self) -> list[tuple[str, str, float]]:
+        """Return how long actions took: kind, name (empty for the mean of a kind) and seconds."""
+        return self._database.rows("SELECT kind, name, seconds FROM durations")
+
+    def remember_durations(self, durations: Iterable[tuple[str, str, float]]) -> None:
+        """Remember how long actions took."""
+        with self._database.transaction() as connection:
+            self._database.insert(connection, "durations", 3, durations)
 
     def last_build(self) -> tuple[str, str, list[RanAction]] | None:
         """Return the request, the outcome and the actions that ran of the newest build in the journal."""
@@ -189,5 +200,10 @@ class WorkspaceState:
 
 
 def _row(ran: RanAction) -> tuple[str, str, Digest, str, Digest, str, str, float]:
-    inputs, before_inputs = json.dumps(ran.inputs), json.dumps(ran.before_inputs)
+    inputs, before_inputs = _list(ran.inputs), _list(ran.before_inputs)
     return (ran.name, ran.owner, ran.key, inputs, ran.before, before_inputs, ran.reason, ran.seconds)
+
+
+def _list(texts: Iterable[str]) -> str:
+    """Return texts as a list in JSON."""
+    return f"[{', '.join(map(encode_basestring_ascii, texts))}]"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.errors import ActionFailed
+from buildsys.execution import journal
 from buildsys.execution.journal import record
 from buildsys.execution.sources import Sources
 from buildsys.model.action import Value
 from buildsys.model.digest import digest_bytes
+from buildsys.store import workspace_state
 from buildsys.store.workspace_state import WorkspaceState
 from tests.execution.engine import BEHAVIOURS, Engine, output, toy
 
@@ -112,6 +114,23 @@ def test_work_is_shared_out_in_order(engine: Engine) -> None:
     BEHAVIOURS["map"] = lambda io, _: io.write(b"".join(io.map(lambda n: b"%d," % n, range(50))))
     engine.good([toy("map")], output("map"))
     assert engine.bin("p/map").read_text() == "".join(f"{n}," for n in range(50))
+
+
+def test_the_journal_takes_any_number_of_actions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace_state, "FLUSH_COUNT", 3)
+    monkeypatch.setattr(journal, "BULK", 7)
+    actions = [toy(f"a{number}") for number in range(20)]
+    outcome = engine.good(actions, *(action.outputs[0] for action in actions))
+    store, state = engine.open(), WorkspaceState(str(engine.base / "state.sqlite"))
+    record(state, Sources(str(engine.root / "src"), "src", store.blobs, state), "build //p:b", outcome)
+    last = state.last_build()
+    assert last is not None
+    assert sorted(entry.name for entry in last[2]) == sorted(action.name for action in actions)
+    assert {state.last_key(action.name) for action, _ in outcome.keys.values()} == {
+        (key, ()) for _, key in outcome.keys.values()
+    }
+    state.close()
+    store.close()
 
 
 def test_the_journal_says_what_ran_and_why(engine: Engine) -> None:

@@ -180,3 +180,27 @@ def test_many_open_a_new_database_at_once(tmp_path: Path) -> None:
         thread.join(60)
     assert errors == []
     assert numbers(opened(tmp_path)) == list(range(8))
+
+
+def test_a_transaction_within_another_is_a_part_of_it(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+
+    def fail() -> None:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO t VALUES (1, '')")
+            insert(database, 2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert numbers(database) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, module.ROWS, module.ROWS + 1, 3 * module.BULK + 7])
+def test_many_rows_are_inserted_replaced_and_asked_for(tmp_path: Path, count: int) -> None:
+    database = opened(tmp_path)
+    for text in ("before", "after"):
+        with database.transaction() as connection:
+            database.insert(connection, "t", 2, ((number, text) for number in range(count)))
+    found = database.rows_of("SELECT x, y FROM t WHERE x IN (?)", range(0, count + 9, 2))
+    assert sorted(found) == [(number, "after") for number in range(0, count, 2)]

@@ -114,3 +114,28 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     state.remember_file("p", FileState(1, 2, 3, 4, 5, "a" * 64))
     state.close()
     assert WorkspaceState(str(path)).file("p") == FileState(1, 2, 3, 4, 5, "a" * 64)
+
+
+def test_durations_come_back_and_the_last_counts(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.sqlite")
+    state = WorkspaceState(path)
+    assert state.durations() == []
+    state.remember_durations([("Render", "", 0.001), ("Extract", "", 2.0), ("Extract", "one", 3.0)])
+    state.remember_durations([("Render", "", 0.002)])
+    state.close()
+    state = WorkspaceState(path)
+    assert sorted(state.durations()) == [("Extract", "", 2.0), ("Extract", "one", 3.0), ("Render", "", 0.002)]
+    state.close()
+
+
+def test_what_is_asked_for_in_bulk_is_what_is_asked_for_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.sqlite")
+    state = WorkspaceState(path)
+    states = {f"p{number}": FileState(number, 2, 3, 4, 5, "a" * 64) for number in range(1700)}
+    state.remember_files(states)
+    assert state.files(list(states)) == states
+    state.flush()
+    state.remember_file("p7", states["p8"])
+    asked = [*states, "other"]
+    assert state.files(asked) == states | {"p7": states["p8"]}
+    state.close()
