@@ -37,6 +37,11 @@ _ATTEMPTS = 5
 HELD_BYTES = 8 << 20
 """How much of what was read to be hashed is held for the actions that read it next."""
 
+KEPT_SOURCES = 1000
+"""How many of the small sources that a build reads are put into the store, where `explain` finds what they were before
+the next change. Nothing else needs them there, and storing all those of a large workspace would take a tenth of a first
+build's time."""
+
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Opening a pipe that nobody writes to must not wait."""
 
@@ -56,6 +61,7 @@ class Sources:
         self._held: dict[Artifact, bytes] = {}
         self._held_before: dict[Artifact, bytes] = {}
         self._held_bytes = 0
+        self._kept = 0
         self._lock = threading.Lock()
         self._by_digest: dict[Digest, Artifact] = {}
         self._indexed = 0
@@ -128,7 +134,8 @@ class Sources:
             raise self._fault(artifact, error) from error
         if digest_bytes(data) != self.values[artifact].digest:
             raise self._changed(artifact)
-        self._hold(artifact, data)
+        if len(data) < PACK_LIMIT:
+            self._hold(artifact, data, self.values[artifact].digest)
         return data
 
     def open(self, artifact: Artifact) -> BinaryIO:
@@ -195,19 +202,21 @@ class Sources:
                 os.close(descriptor)
             first = first or before
             if _times(before) == _times(after):
-                self._hold(artifact, data)
+                self._hold(artifact, data, digest)
                 return first, file_state(before, seen_ns, digest), before.st_mode
         raise EnvironmentFault(
             "B505", f"'{self.path(artifact)}' keeps changing while it is read", hint="stop whatever writes it"
         )
 
-    def _hold(self, artifact: Artifact, data: bytes) -> None:
+    def _hold(self, artifact: Artifact, data: bytes, digest: Digest) -> None:
         """Hold the bytes of a small file until as many others have been read as there is room for."""
-        if len(data) < PACK_LIMIT:
-            self._held[artifact] = data
-            self._held_bytes += len(data)
-            if self._held_bytes > HELD_BYTES // 2:
-                self._held_before, self._held, self._held_bytes = self._held, {}, 0
+        if data and self._kept < KEPT_SOURCES:
+            self._kept += 1
+            self._blobs.add_small(digest, data)
+        self._held[artifact] = data
+        self._held_bytes += len(data)
+        if self._held_bytes > HELD_BYTES // 2:
+            self._held_before, self._held, self._held_bytes = self._held, {}, 0
 
     def _changed(self, artifact: Artifact) -> EnvironmentFault:
         message = f"'{self.path(artifact)}' has changed during the build"

@@ -77,8 +77,9 @@ def test_a_value_is_the_digest_of_the_content(place: Place) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_bytes_are_read_where_they_stand_and_only_large_ones_that_are_opened_are_stored(
-    place: Place, size: int
+    place: Place, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "KEPT_SOURCES", 0)
     place.file.write_bytes(b"x" * size)
     value = place.again().value(S)
     for sources in (place.again(), place.again()):
@@ -286,7 +287,8 @@ def test_only_what_is_a_source_can_be_staged(place: Place) -> None:
     assert not sources.stage("0" * 64)
 
 
-def test_what_has_changed_since_cannot_be_staged(place: Place) -> None:
+def test_what_has_changed_since_cannot_be_staged(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_SOURCES", 0)
     sources = place.again()
     value = sources.value(S)
     sources = place.again()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildsys.actions.render import Render
+from buildsys.execution import sources
 from buildsys.execution.executor import WAVE
 from buildsys.execution.journal import record
 from buildsys.execution.sources import Sources
@@ -168,12 +169,15 @@ def test_outputs_that_are_gone_are_read_from_the_store_in_bulk(engine: Engine, m
     assert watch.statements["SELECT"] <= 10 * WAVES + 20
 
 
-def test_no_source_is_stored_that_only_templates_read(engine: Engine) -> None:
+def test_of_sources_that_templates_read_a_bounded_number_is_stored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "KEPT_SOURCES", 9)
     actions, outputs = nodes(engine)
     outcome = engine.good(actions, *outputs)
     store = engine.open()
     values = [outcome.values[artifact].digest for action in actions for artifact in action.inputs]
-    assert len(store.blobs.missing(values)) == NODES
+    assert len(store.blobs.missing(values)) == NODES - 9
     assert store.blobs.missing(outcome.values[made].digest for made in outputs) == []
     store.close()
 
