@@ -67,6 +67,7 @@ P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
 class ConfiguredTarget(NamedTuple):
     """A target under the parameter values that it and its dependencies read (`config`, canonical text).
 
+    `needs` are the labels that it depends on, `configs` the configurations that these are in.
     `origins` says of each file of another target what that target read: it decides where the file stands.
     """
 
@@ -75,9 +76,15 @@ class ConfiguredTarget(NamedTuple):
     config: str
     providers: tuple[Provider, ...]
     at: Location
-    deps: tuple[tuple[Label, str], ...] = ()
+    needs: tuple[Label, ...] = ()
+    configs: tuple[str, ...] = ()
     reads: Mapping[str, str | None] | None = None
     origins: Mapping[Artifact, Mapping[str, str | None]] | None = None
+
+    @property
+    def deps(self) -> tuple[tuple[Label, str], ...]:
+        """The labels that the target depends on, each with its configuration."""
+        return tuple(zip(self.needs, self.configs, strict=True))
 
     def get(self, kind: type[P]) -> P | None:
         """Return the provider of `kind`, if the target has one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from buildsys.model.document import node_of, unpack
 
@@ -97,7 +97,7 @@ class Target:
     at: Location
     attributes: Mapping[str, Node]
     deps: Sequence[tuple[Label, Location]] = ()
-    values: tuple[object, ...] | None = None
+    values: tuple[Any, ...] | None = None
     settings: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     visibility: tuple[str, ...] = ()
