@@ -164,6 +164,10 @@ MAX_VALUES = 1_000_000
 """How many values a document may have, each alias counted as all that it stands for."""
 
 
+LONGEST_WORD = 5
+"""How many letters the longest word has that YAML 1.1 takes for something else than a string: `false`."""
+
+
 class _Unusual(Exception):
     """A document that `_quick` does not read: it has aliases, tags or anchors, or something is wrong with it."""
 
@@ -187,7 +191,12 @@ def _quick(text: str) -> Written | None:
             line, column = start.line, start.column
             mark = pack(line + 1, column + 1, (end.column - column or 1) if end.line == line else 1)
             first = value[:1]
-            if first in _IMPLICIT and not event.style and (word := _kind(value, first)):
+            if (
+                first in _IMPLICIT
+                and not event.style
+                and not (len(value) > LONGEST_WORD and first.isalpha())
+                and (word := _kind(value, first))
+            ):
                 items.append((mark, value, word))
             else:
                 items.append((mark, value))
