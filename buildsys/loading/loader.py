@@ -110,6 +110,7 @@ class Loader:
             fresh = [need for need in target.deps if need not in seen]
             seen.update(fresh)
             stack.extend(fresh)
+        self.files.forget_listings()
 
     def _lead(self, label: Label, at: Location | None) -> Target | None:
         """Return the target that a label names; note the error when it leads nowhere."""

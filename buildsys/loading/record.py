@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildsys.model.document import unpack
 from buildsys.model.label import Label
-from buildsys.model.target import Attributes, Dependencies, Target
+from buildsys.model.target import Attributes, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def targets_of(record: Record, package: str, path: str, matched: list[tuple[Mark
         labels += [label for label, _ in found]
         data = attributes_data(written, [*marks, *(mark for _, mark in found)])
     attributes = Attributes(data, path)
-    deps = Dependencies(tuple(labels), attributes)
+    needs = tuple(labels)
     at = unpack(record.mark, path)
     return [
         Target(
@@ -63,7 +63,7 @@ def targets_of(record: Record, package: str, path: str, matched: list[tuple[Mark
             rule=record.rule,
             at=at,
             attributes=attributes,
-            deps=deps,
+            needs=needs,
             values=record.values,
             settings=settings,
             tags=record.tags,

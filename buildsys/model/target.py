@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from sys import intern
+from typing import TYPE_CHECKING, Any
 
 from buildsys.model.document import node_of, unpack
 
@@ -33,13 +34,9 @@ class Attributes(Mapping[str, "Node"]):
         self._path = path
         self._nodes: dict[str, Node] | None = None
 
-    def marks(self) -> tuple[Mark, ...]:
-        """Return the places of the labels in the attributes."""
-        return self._loaded()[1]
-
-    def place(self, mark: Mark) -> Location:
-        """Return the place that a mark in these attributes means."""
-        return unpack(mark, self._path)
+    def places(self) -> list[Location]:
+        """Return the places of the labels in the attributes, in the order of the `needs` of their target."""
+        return [unpack(mark, self._path) for mark in self._loaded()[1]]
 
     def _loaded(self) -> tuple[dict[str, Written], tuple[Mark, ...]]:
         found: tuple[dict[str, Written], tuple[Mark, ...]] = marshal.loads(self._data)  # noqa: S302 - the loader's own
@@ -60,59 +57,36 @@ class Attributes(Mapping[str, "Node"]):
         return len(self._decoded())
 
 
-class Dependencies(Sequence["tuple[Label, Location]"]):
-    """The labels in the attributes of a target, through any branch of any select, each with its place."""
-
-    __slots__ = ("_attributes", "labels")
-
-    def __init__(self, labels: tuple[Label, ...], attributes: Attributes) -> None:
-        self.labels = labels
-        self._attributes = attributes
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @overload
-    def __getitem__(self, index: int) -> tuple[Label, Location]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[tuple[Label, Location]]: ...
-    def __getitem__(self, index: int | slice) -> tuple[Label, Location] | list[tuple[Label, Location]]:
-        return list(self)[index]
-
-    def __iter__(self) -> Iterator[tuple[Label, Location]]:
-        places = map(self._attributes.place, self._attributes.marks())
-        return zip(self.labels, places, strict=True)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An instance of a rule. `settings` are the parameter values that its row of a `matrix` fixes.
 
-    `values` are there where every attribute is plain (no select, no glob), in the order of the rule's schema: text,
-    truth, a number, tuples of them; labels as positions in `deps`; None where nothing is written.
+    `needs` are the labels in its attributes, through any branch of any select. `values` are there where every attribute
+    is plain (no select, no glob), in the order of the rule's schema: text, truth, a number, tuples of them; labels as
+    positions in `needs`; None where nothing is written.
     """
 
     label: Label
     rule: str
     at: Location
     attributes: Mapping[str, Node]
-    deps: Sequence[tuple[Label, Location]] = ()
+    needs: tuple[Label, ...] = ()
     values: tuple[Any, ...] | None = None
     settings: tuple[tuple[str, str], ...] = ()
     tags: tuple[str, ...] = ()
     visibility: tuple[str, ...] = ()
 
     @property
-    def needs(self) -> tuple[Label, ...]:
-        """The labels of `deps`, without their places."""
-        if isinstance(self.deps, Dependencies):
-            return self.deps.labels
-        return tuple([label for label, _ in self.deps])
+    def deps(self) -> list[tuple[Label, Location]]:
+        """The labels that the target needs, each with its place (its own, where they are not known)."""
+        attributes = self.attributes
+        places = attributes.places() if isinstance(attributes, Attributes) else [self.at] * len(self.needs)
+        return list(zip(self.needs, places, strict=True))
 
     @property
     def kind(self) -> str:
         """The kind as queries print it."""
-        return f"{self.rule} rule"
+        return intern(f"{self.rule} rule")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
