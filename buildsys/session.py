@@ -16,7 +16,6 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 
 from __future__ import annotations
 
-import gc
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
+from buildsys.model.growth import growing
 from buildsys.snapshot import OUTPUT_LINK, look, look_identity
 
 if TYPE_CHECKING:
@@ -127,22 +127,6 @@ class Built:
         return [*self.analysed.errors, *self.outcome.errors]
 
 
-@contextmanager
-def _growing() -> Iterator[None]:
-    """Keep the garbage collector away while a graph grows: it would walk all of it again and again, and finds nothing.
-
-    What has been made stays out of later collections too.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()
-
-
 def open_workspace(place: Place) -> Session:
     """Read the workspace file and the rules."""
     files = FileReader(place.root)
@@ -153,7 +137,7 @@ def open_workspace(place: Place) -> Session:
     return Session(place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), Tables.load())
 
 
-@_growing()
+@growing()
 def resolve(session: Session, wanted: Sequence[str], *, manual: bool = False, keep_going: bool = False) -> list[Label]:
     """Return the labels that target patterns name, with everything they need loaded.
 
@@ -185,7 +169,7 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
     return Configuration(parameters, session.tables, explicit)
 
 
-@_growing()
+@growing()
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
     session.read_lock()

@@ -205,7 +205,7 @@ class Analyser:
         for action in actions:
             self.graph.add(action)
         configs = tuple(["" if isinstance(answer, Artifact) else answer.config for answer in found.values()])
-        needs = target.needs if target.values is not None and len(target.needs) == len(found) else tuple(found)
+        needs = tuple([answer if isinstance(answer, Artifact) else answer.label for answer in found.values()])
         made = ConfiguredTarget(
             label,
             target.kind,

@@ -30,7 +30,9 @@ def arguments(
     Raises `BuildError` at no particular place when something is wrong: `values` then says what, and where.
     """
     assert target.values is not None  # noqa: S101 - what a plain target is
-    answers = [found[label] for label in target.needs]
+    answers = list(found.values())
+    if len(answers) < len(target.refs):  # a label that stands twice
+        answers = [found[label] for label in target.needs]
     result: dict[str, Any] = {}
     for (name, attribute), value in zip(schema.items(), target.values, strict=True):
         kind = attribute.kind

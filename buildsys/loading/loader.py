@@ -105,7 +105,7 @@ class Loader:
             if target is None or label in followed:
                 continue
             followed.add(label)
-            if all(self._is_own_file(need, target) for need in target.needs):
+            if all(self._is_own_file(ref, target) for ref in target.refs):
                 continue  # most targets of a large graph: their places are not worth making
             fresh = [need for need in target.deps if need not in seen]
             seen.update(fresh)
@@ -123,17 +123,16 @@ class Loader:
             self._references.append(error)
         return None
 
-    def _is_own_file(self, label: Label, target: Target) -> bool:
+    def _is_own_file(self, ref: str, target: Target) -> bool:
         """Tell whether a label names a source file that stands beside the BUILD.yaml of `target`, which needs it."""
-        package, name = label
-        if package != target.label.package or "/" in name:
-            return False
+        package = target.label.package
         found = self._packages[package]
         return (
-            found is not None
-            and name not in found.targets
+            "/" not in ref
+            and found is not None
+            and ref not in found.targets
             and not self._errors[package]
-            and name in self.files.listing(found.folder if found.folder != "." else "")[0]
+            and ref in self.files.listing(found.folder if found.folder != "." else "")[0]
         )
 
     def errors(self) -> list[BuildError]:

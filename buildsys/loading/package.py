@@ -10,7 +10,7 @@ from buildsys.loading.place import WORKSPACE_FILE
 from buildsys.loading.reading import PackageReader
 from buildsys.loading.record import Record, targets_of
 from buildsys.model.document import Mark, unpack
-from buildsys.model.target import Package, Target
+from buildsys.model.target import Package, Target, WrittenAttributes
 
 if TYPE_CHECKING:
     from buildsys.errors import Location
@@ -40,9 +40,10 @@ class PackageLoader:
         try:
             text = self._files.text(self._path)
             reader = PackageReader(self._name, self._path, self._workspace, self._rules)
-            records, self._errors = reader.read(text)
-            for record in records:
-                for target in targets_of(record, self._name, self._path, self._match_globs(record)):
+            records, attributes, self._errors = reader.read(text)
+            written = WrittenAttributes(attributes, self._path)
+            for number, record in enumerate(records):
+                for target in targets_of(record, number, written, self._name, self._match_globs(record)):
                     self._add(target)
         except BuildError as error:
             self._errors.append(error)

@@ -11,9 +11,10 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.errors import BuildError
-from buildsys.loading.record import Record, attributes_data, spelled
+from buildsys.loading.record import Record
 from buildsys.model.document import BOOLEAN, INTEGER, SELECT
 from buildsys.model.label import Label, name_fault, package_fault
+from buildsys.model.target import spelled
 from buildsys.sdk.conditions import CONFIG_SETTING
 from buildsys.sdk.rule import (
     BOOL,
@@ -32,6 +33,7 @@ from buildsys.sdk.rule import (
 
 if TYPE_CHECKING:
     from buildsys.model.document import Mark, Written
+    from buildsys.model.target import WrittenTarget
     from buildsys.sdk.rule import Attribute, RuleSet
 
 _NAME = re.compile(r"[\w+=,-][\w+=,.-]*(/[\w+=,-][\w+=,.-]*)*", re.ASCII)
@@ -81,7 +83,9 @@ class PlainTargets:
         self._known: dict[str, _Known | None] = {}
         self._sound = not package_fault(package)
 
-    def record(self, parts: tuple[Written, ...], tags: tuple[str, ...], visibility: tuple[str, ...]) -> Record | None:
+    def record(
+        self, parts: tuple[Written, ...], tags: tuple[str, ...], visibility: tuple[str, ...]
+    ) -> tuple[Record, WrittenTarget] | None:
         """Return the record of a target that is written so; None where it is not plain, or has an error."""
         words = dict(zip([key[1] for key in parts[::2]], parts[1::2], strict=True))
         rule, name = words.pop("rule", None), words.pop("name", None)
@@ -102,9 +106,8 @@ class PlainTargets:
             return None
         if len(set(needs.marks)) != len(needs.marks):
             return None  # one place that stands for several values, through an alias
-        data = attributes_data(words, needs.marks)
-        rows = ((name[1], ()),)
-        return Record(known.rule, rows, name[0], tuple(needs.labels), data, tuple(values), (), tags, visibility)
+        record = Record(known.rule, ((name[1], ()),), name[0], tuple(needs.labels), tuple(values), (), tags, visibility)
+        return record, (words, tuple(needs.marks))
 
     def _rule(self, name: object) -> _Known | None:
         if type(name) is not str:

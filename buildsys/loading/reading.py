@@ -6,7 +6,7 @@ Pure: what is read depends on the text, the rules and the parameters of the work
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters import yaml
 from buildsys.adapters.versions import parse_version
@@ -14,24 +14,33 @@ from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_yo
 from buildsys.loading.attributes import Found, examine
 from buildsys.loading.fields import Fields, mapping_of, text_fault
 from buildsys.loading.plain import PlainTargets
-from buildsys.loading.record import Record, Row, attributes_data, spelled
 from buildsys.loading.place import WORKSPACE_FILE
+from buildsys.loading.record import Record, Row
 from buildsys.loading.workspace import PACKAGE_KEYS, WORKSPACE_KEYS
 from buildsys.model.condition import unknown_parameter
 from buildsys.model.document import BOOLEAN, Mapping, Node, Scalar, Sequence, described, node_of, pack
 from buildsys.model.label import Label, name_fault
 from buildsys.model.parameter import BOOL, VERSION
+from buildsys.model.target import WrittenAttributes, spelled
 from buildsys.sdk.conditions import CONFIG_SETTING, setting_condition
 
 if TYPE_CHECKING:
     from buildsys.model.document import Mark, Written
-    from buildsys.model.target import Workspace
+    from buildsys.model.target import Workspace, WrittenTarget
     from buildsys.sdk.rule import RuleSet
 
 COMMON = ("rule", "name", "tags", "visibility", "matrix")
 """Keys that every target may have, beside the attributes of its rule."""
 
 _VISIBILITIES = ("//visibility:public", "//visibility:private")
+
+
+class Read(NamedTuple):
+    """What a BUILD.yaml declares: its targets, their attributes as `WrittenAttributes` has them, and what is wrong."""
+
+    records: list[Record]
+    attributes: bytes
+    errors: list[BuildError]
 
 
 class PackageReader:
@@ -44,10 +53,11 @@ class PackageReader:
         self._rules = rules
         self._plain = PlainTargets(rules, name)
         self._records: list[Record] = []
+        self._written: list[WrittenTarget] = []
         self._errors: list[BuildError] = []
 
-    def read(self, text: str) -> tuple[list[Record], list[BuildError]]:
-        """Return the records of a text, and everything that is wrong with it."""
+    def read(self, text: str) -> Read:
+        """Return what a text declares, and everything that is wrong with it."""
         try:
             written = yaml.parse(text, self._path)
             if written is not None:
@@ -56,7 +66,7 @@ class PackageReader:
             self._errors.append(error)
         except BuildErrors as errors:
             self._errors.extend(errors.errors)
-        return self._records, self._errors
+        return Read(self._records, WrittenAttributes.pack(self._written), self._errors)
 
     def _read(self, written: Written) -> None:
         keys = PACKAGE_KEYS + WORKSPACE_KEYS if self._path == WORKSPACE_FILE else PACKAGE_KEYS
@@ -69,7 +79,8 @@ class PackageReader:
         for item in items:
             plain = self._plain.record(item[1], tags, visibility) if type(item[1]) is tuple else None
             if plain is not None:
-                self._records.append(plain)
+                self._records.append(plain[0])
+                self._written.append(plain[1])
                 continue
             with fields.collecting():
                 self._declare(mapping_of(node_of(item, self._path), "a target"), item, visibility, tags)
@@ -97,8 +108,7 @@ class PackageReader:
             rule=rule,
             rows=(),
             mark=_mark(name_node.at),
-            needs=tuple(spelled(label, self._name) for label, _ in labels),
-            data=attributes_data({word: texts[word] for word in attributes}, [_mark(at) for _, at in labels]),
+            refs=tuple(spelled(label, self._name) for label, _ in labels),
             globs=tuple((*glob[:3], _mark(glob.at)) for glob in found.globs),
             tags=tags if node.get("tags") is None else own_tags,
             visibility=own_visibility or visibility,
@@ -108,6 +118,8 @@ class PackageReader:
             rows.extend((self._expanded(name, row, name_node.at), row) for row in self._rows(node))
         finally:
             self._records.append(record._replace(rows=tuple(rows)))
+            marks = tuple(_mark(at) for _, at in labels)
+            self._written.append(({word: texts[word] for word in attributes}, marks))
 
     def _attributes(self, node: Mapping, label: str, rule: str, at: Location, found: Found) -> dict[str, Node]:
         """Examine the attributes of a target; return those that its rule has."""
