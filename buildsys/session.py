@@ -33,6 +33,7 @@ from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.condition import unknown_parameter
+from buildsys.model.growth import growing
 from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def open_workspace(place: Place) -> Session:
     return Session(place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), Tables.load())
 
 
+@growing()
 def resolve(session: Session, wanted: Sequence[str], *, manual: bool = False, keep_going: bool = False) -> list[Label]:
     """Return the labels that target patterns name, with everything they need loaded.
 
@@ -167,6 +169,7 @@ def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
     return Configuration(parameters, session.tables, explicit)
 
 
+@growing()
 def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
     """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
     session.read_lock()

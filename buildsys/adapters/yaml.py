@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+from yaml._yaml import CParser
+from yaml.events import (
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
 
 from buildsys.errors import Location, UserError
-from buildsys.model.document import BOOLEAN, FLOAT, INTEGER, NULL, STRING, TIMESTAMP, Mapping, Node, Scalar, Sequence
+from buildsys.model.document import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    Mark,
+    Node,
+    Scalar,
+    Written,
+    node_of,
+    pack,
+    unpack,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What Go's YAML readers take for a number or a boolean, and PyYAML's YAML 1.1 tables do not: 1e3, 1.5e3, 0o17, y, n.
 _AMBIGUOUS = re.compile(r"[-+]?(\d[\d_]*)?\.?\d[\d_]*([eE][-+]?\d+)?|0[oxb][0-9a-fA-F_]+|[yYnN]")
@@ -25,6 +53,9 @@ _KINDS = {
     "tag:yaml.org,2002:null": NULL,
     "tag:yaml.org,2002:timestamp": TIMESTAMP,
 }
+
+_IMPLICIT = yaml.CSafeLoader.yaml_implicit_resolvers
+"""By the first character of plain text: what YAML 1.1 takes it for when a pattern matches."""
 
 
 def load(text: str, path: str) -> object:
@@ -104,16 +135,26 @@ def _located(error: yaml.YAMLError, path: str) -> UserError:
 
 
 def compose(text: str, path: str) -> Node | None:
+    """Parse one YAML document into nodes; None when it is empty. Raises what `parse` does."""
+    written = parse(text, path)
+    return node_of(written, path) if written is not None else None
+
+
+def parse(text: str, path: str) -> Written | None:
     """Parse one YAML document; None when it is empty.
 
     Raises `UserError` B110 (syntax), B111 (duplicate key), B112 (a YAML feature that is not supported here, nesting
     without end, aliases that multiply).
     """
     try:
+        return _quick(text)
+    except (_Unusual, yaml.YAMLError):
+        pass  # read in full below, for what is wrong with it or for its aliases
+    try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _syntax(error, text, path) from error
-    return _Conversion(path).node(root, 0)[0] if root is not None else None
+    return _Conversion(path).value(root, 0)[0] if root is not None else None
 
 
 MAX_DEPTH = 100
@@ -123,69 +164,139 @@ MAX_VALUES = 1_000_000
 """How many values a document may have, each alias counted as all that it stands for."""
 
 
-def _too_deep(at: Location) -> UserError:
-    return UserError("B112", f"values are nested more than {MAX_DEPTH} deep", at=at, hint="write it flatter")
+LONGEST_WORD = 5
+"""How many letters the longest word has that YAML 1.1 takes for something else than a string: `false`."""
+
+
+class _Unusual(Exception):
+    """A document that `_quick` does not read: it has aliases, tags or anchors, or something is wrong with it."""
+
+
+def _quick(text: str) -> Written | None:
+    """Read a usual document, event by event: a third of what making PyYAML's nodes first costs."""
+    event_of: Callable[[], Any] = CParser(text).get_event
+    event_of()
+    if type(event_of()) is not DocumentStartEvent:
+        return None  # nothing but comments
+    root: list[Written] = []
+    items, count = root, 0
+    stack: list[tuple[list[Written], Any]] = []
+    while True:
+        event = event_of()
+        kind = type(event)
+        if kind is ScalarEvent:
+            value, start, end = event.value, event.start_mark, event.end_mark
+            if event.anchor or event.tag:
+                raise _Unusual
+            line, column = start.line, start.column
+            mark = pack(line + 1, column + 1, (end.column - column or 1) if end.line == line else 1)
+            first = value[:1]
+            if (
+                first in _IMPLICIT
+                and not event.style
+                and not (len(value) > LONGEST_WORD and first.isalpha())
+                and (word := _kind(value, first))
+            ):
+                items.append((mark, value, word))
+            else:
+                items.append((mark, value))
+        elif kind is MappingStartEvent or kind is SequenceStartEvent:
+            if event.anchor or event.tag or len(stack) >= MAX_DEPTH:
+                raise _Unusual
+            stack.append((items, event.start_mark))
+            items = []
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            done, (items, start) = items, stack.pop()
+            count += len(done) + 1
+            mark = pack(start.line + 1, start.column + 1, 1)
+            items.append((mark, done if kind is SequenceEndEvent else _pairs(done)))
+        elif kind is DocumentEndEvent:
+            break
+        else:
+            raise _Unusual
+    if count > MAX_VALUES or type(event_of()) is not StreamEndEvent:
+        raise _Unusual
+    return root[0]
+
+
+def _kind(text: str, first: str) -> str:
+    """Return what YAML 1.1 takes plain text for, the empty string for a string."""
+    for tag, pattern in _IMPLICIT[first]:
+        if pattern.match(text):
+            if tag not in _KINDS:
+                raise _Unusual
+            return _KINDS[tag]
+    return ""
+
+
+def _pairs(parts: list[Written]) -> tuple[Written, ...]:
+    """Return the keys and values of a mapping."""
+    texts = {key[1] for key in parts[::2] if type(key[1]) is str}
+    if 2 * len(texts) < len(parts):  # a key that stands twice, or is no scalar
+        raise _Unusual
+    return tuple(parts)
 
 
 class _Conversion:
-    """Turns the nodes of one document into ours; a node that is shared through an alias is converted once."""
+    """Converts the nodes of one document; a node that is shared through an alias is converted once."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._done: dict[int, tuple[Node, int] | None] = {}
+        self._done: dict[int, tuple[Written, int] | None] = {}
 
-    def node(self, node: Any, depth: int) -> tuple[Node, int]:
-        """Return our node, and how many values it holds when every alias is written out."""
-        at = _location(node, self._path)
+    def value(self, node: Any, depth: int) -> tuple[Written, int]:
+        """Return what is written, and how many values it holds when every alias is written out."""
+        mark = _mark(node)
         if id(node) in self._done:
             known = self._done[id(node)]
             if known is None:
                 hint = "write the value out where the alias stands"
-                raise UserError("B112", "an alias refers to the value that it is a part of", at=at, hint=hint)
+                raise self._fault("an alias refers to the value that it is a part of", mark, hint)
             return known
         if depth > MAX_DEPTH:
-            raise _too_deep(at)
+            raise self._fault(f"values are nested more than {MAX_DEPTH} deep", mark, "write it flatter")
         self._done[id(node)] = None
-        result: Node
+        result: Written
         size = 1
         if isinstance(node, yaml.ScalarNode):
             kind = _KINDS.get(node.tag, "")
             if not kind:
-                raise _tag_fault(node.tag, at)
-            result = Scalar(str(node.value), STRING if node.style else kind, at)
+                raise _tag_fault(node.tag, unpack(mark, self._path))
+            text = str(node.value)
+            result = (mark, text) if node.style or kind == STRING else (mark, text, kind)
         elif node.tag not in {"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}:
-            raise _tag_fault(node.tag, at)
+            raise _tag_fault(node.tag, unpack(mark, self._path))
         elif isinstance(node, yaml.SequenceNode):
-            found = [self.node(item, depth + 1) for item in node.value]
+            found = [self.value(item, depth + 1) for item in node.value]
             size += sum(count for _, count in found)
-            result = Sequence(tuple([item for item, _ in found]), at)
+            result = (mark, [item for item, _ in found])
         else:
-            result, size = self._mapping(node, depth, at)
+            result, size = self._mapping(node, depth, mark)
         if size > MAX_VALUES:
             message = f"with its aliases written out this holds more than {MAX_VALUES} values"
-            raise UserError("B112", message, at=at, hint="write the values out, without aliases in aliases")
+            raise self._fault(message, mark, "write the values out, without aliases in aliases")
         self._done[id(node)] = (result, size)
         return result, size
 
-    def _mapping(self, node: Any, depth: int, at: Location) -> tuple[Mapping, int]:
-        items: dict[str, tuple[Scalar, Node]] = {}
+    def _mapping(self, node: Any, depth: int, mark: Mark) -> tuple[Written, int]:
+        items: dict[str, tuple[Written, Written]] = {}
         size = 1
         for key_node, value_node in node.value:
-            key, _ = self.node(key_node, depth + 1)
-            if not isinstance(key, Scalar):
-                raise UserError("B112", "a key must be a single word or string", at=key.at, hint="write `key: value`")
-            if key.text in items:
-                first = items[key.text][0].at
-                raise UserError(
-                    "B111",
-                    f"the key '{key.text}' stands twice",
-                    at=key.at,
-                    hint=f"it was first written at {first}; remove one of the two",
-                )
-            value, count = self.node(value_node, depth + 1)
-            items[key.text] = (key, value)
+            key, _ = self.value(key_node, depth + 1)
+            at, text = unpack(key[0], self._path), key[1]
+            if not isinstance(text, str):
+                raise UserError("B112", "a key must be a single word or string", at=at, hint="write `key: value`")
+            if text in items:
+                first = unpack(items[text][0][0], self._path)
+                hint = f"it was first written at {first}; remove one of the two"
+                raise UserError("B111", f"the key '{text}' stands twice", at=at, hint=hint)
+            value, count = self.value(value_node, depth + 1)
+            items[text] = (key, value)
             size += count + 1
-        return Mapping(tuple(items.values()), at), size
+        return (mark, tuple([part for pair in items.values() for part in pair])), size
+
+    def _fault(self, message: str, mark: Mark, hint: str) -> UserError:
+        return UserError("B112", message, at=unpack(mark, self._path), hint=hint)
 
 
 def _tag_fault(tag: str, at: Location) -> UserError:
@@ -194,10 +305,10 @@ def _tag_fault(tag: str, at: Location) -> UserError:
     return UserError("B112", f"the tag {tag} is not supported here", at=at, hint="write the value without a tag")
 
 
-def _location(node: Any, path: str) -> Location:
+def _mark(node: Any) -> Mark:
     start, end = node.start_mark, node.end_mark
     width = end.column - start.column if isinstance(node, yaml.ScalarNode) and end.line == start.line else 1
-    return Location(path, start.line + 1, start.column + 1, max(1, width))
+    return pack(start.line + 1, start.column + 1, max(1, width))
 
 
 def _syntax(error: Any, text: str, path: str) -> UserError:

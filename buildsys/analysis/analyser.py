@@ -6,19 +6,22 @@ with its whole path, and every target that can be analysed is, so that all error
 
 from __future__ import annotations
 
+from array import array
+from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from buildsys.analysis import values
+from buildsys.analysis import plain, values
 from buildsys.analysis.configuration import Configuration, Reader, violated
-from buildsys.analysis.context import TargetContext
-from buildsys.analysis.memo import Memo
+from buildsys.analysis.context import TargetContext, Tools
+from buildsys.analysis.memo import ConfiguredTargets, Memo, source_target
 from buildsys.analysis.selects import Selector
-from buildsys.errors import BuildError, BuildErrors, Location, UserError
+from buildsys.errors import BuildError, BuildErrors, UserError
 from buildsys.model.action import Artifact
 from buildsys.model.graph import ActionGraph
 from buildsys.model.label import Label
 from buildsys.model.parameter import BOOL, CHOICE
-from buildsys.model.provider import ConfiguredTarget, DefaultInfo
+from buildsys.model.provider import ConfiguredTarget
 from buildsys.sdk import foreign
 
 if TYPE_CHECKING:
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
     from buildsys.sdk.rule import RuleSet
 
 Request: TypeAlias = tuple[Label, Configuration]
+Found: TypeAlias = dict[Label, ConfiguredTarget | Artifact]
+"""What the dependencies of a target are: source files are not worth a configured target."""
+
+NOTHING_READ: Reads = MappingProxyType({})
 
 
 class Inputs(NamedTuple):
@@ -56,11 +63,16 @@ class Analyser:
         self._memo = Memo()
         self.graph = ActionGraph()
         self.errors: list[BuildError] = []
-        self.targets: list[ConfiguredTarget] = []
+        self.targets = ConfiguredTargets()
         """Every configured target, each after those it depends on."""
         self.remarks: dict[str, None] = {}
         """What rules want a build to say, each once."""
-        self._actions: dict[tuple[Label, str], list[Action]] = {}
+        self._tools = Tools(inputs.rules.module_digests)
+        self._counts = array("L")
+        """How many actions each of the targets that are no source files has, in the order of `graph`."""
+        self._ranges: tuple[dict[tuple[Label, str], slice], int] = ({}, 0)
+        self._configs: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Equal tuples are one: most targets have the same."""
 
     def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
         """Return the configured target, or None when it cannot be analysed; `errors` then says why."""
@@ -86,7 +98,17 @@ class Analyser:
 
     def actions_of(self, target: ConfiguredTarget) -> list[Action]:
         """Return the actions that a configured target itself declares."""
-        return self._actions.get((target.label, target.config), [])
+        if self._ranges[1] != len(self._counts):  # few commands ask: a table for all of them would be in the way
+            self._ranges = (self._action_ranges(), len(self._counts))
+        return self.graph.actions[self._ranges[0].get((target.label, target.config), slice(0))]
+
+    def _action_ranges(self) -> dict[tuple[Label, str], slice]:
+        ranges: dict[tuple[Label, str], slice] = {}
+        position = 0
+        for target, count in zip(self.targets.declared(), self._counts, strict=True):
+            ranges[target.label, target.config] = slice(position, position + count)
+            position += count
+        return ranges
 
     def _work(
         self, label: Label, configuration: Configuration
@@ -97,19 +119,25 @@ class Analyser:
             return None
         target = self._find(label)
         if target is None:
-            source = Artifact(label.package, label.name)
-            return self._remember(
-                ConfiguredTarget(label, "source file", "", (DefaultInfo((source,)),), Location("", 0)), {}
-            )
+            source = self._source(label)
+            return source_target(source) if source is not None else None
         inner = configuration.with_settings(target.settings)
         reader = Reader(inner, target.at)
+        nodes: dict[str, Node] | None = None
         try:
-            nodes, wanted = self._attributes(target, reader)
+            if target.values is None:
+                nodes, wanted = self._attributes(target, reader)
+            else:
+                wanted = list(dict.fromkeys(target.needs))
         except (BuildError, BuildErrors) as error:
             self._fail(label, reader, target, error)
             return None
-        found: dict[Label, ConfiguredTarget] = {}
+        found: Found = {}
         for dependency in wanted:
+            source = self._source(dependency)
+            if source is not None:
+                found[dependency] = source
+                continue
             answer = yield (dependency, inner)
             if answer is not None:
                 found[dependency] = answer
@@ -120,13 +148,20 @@ class Analyser:
                 # a cycle, whose other members have not read all they will: what is said here holds for this case alone
                 reader.reads.update({name: inner.explicit(name) for name in inner.parameters})
         try:
-            self._check_visibility(target, found.values())
+            self._check_visibility(target, found)
             if len(found) == len(wanted):
                 return self._configured(target, reader, nodes, found)
             self._fail(label, reader, target, None)
         except (BuildError, BuildErrors) as error:
             self._fail(label, reader, target, error)
         return None
+
+    def _source(self, label: Label) -> Artifact | None:
+        """Return the source file that a label names; None for targets and for what could not be loaded."""
+        known = self.targets.known_source(label)
+        if known is None and self._find(label) is None and not self._inputs.broken(label):
+            known = self.targets.add_source(label)
+        return known
 
     def _attributes(self, target: Target, reader: Reader) -> tuple[dict[str, Node], list[Label]]:
         """Resolve the selects of a target; return its attributes and the labels in them."""
@@ -152,13 +187,54 @@ class Analyser:
         return nodes, list(wanted)
 
     def _configured(
-        self, target: Target, reader: Reader, nodes: Mapping[str, Node], found: Mapping[Label, ConfiguredTarget]
+        self, target: Target, reader: Reader, nodes: Mapping[str, Node] | None, found: Found
     ) -> ConfiguredTarget:
         inputs, label = self._inputs, target.label
-        package = inputs.packages[label.package]
+        arguments = self._arguments(target, reader, nodes, found)
+        variant = str(self._memo.count(label) or "")
+        context = TargetContext(target, reader, inputs.tables, inputs.pins, self._tools, inputs.workspace, variant)
+        providers, actions = self._run_rule(target, arguments, context, reader)
+        if broken := violated(
+            [c for c in inputs.workspace.constraints if all(name in reader.reads for name, _ in c.forbid.terms)], reader
+        ):
+            raise BuildErrors(broken)
+        outer = _outer_reads(reader, target)
+        config = _config_text(reader.reads)
+        self.remarks.update(dict.fromkeys(context.remarks))
+        self._counts.append(len(actions))
+        for action in actions:
+            self.graph.add(action)
+        configs = tuple(["" if isinstance(answer, Artifact) else answer.config for answer in found.values()])
+        needs = tuple([answer if isinstance(answer, Artifact) else answer.label for answer in found.values()])
+        made = ConfiguredTarget(
+            label,
+            target.kind,
+            config,
+            providers,
+            target.at,
+            needs,
+            self._configs.setdefault(configs, configs),
+            outer,
+        )
+        made = made._replace(origins=_origins(made, found.values()))
+        self._memo.add(label, outer, made)
+        self.targets.append(made)
+        return made
+
+    def _arguments(
+        self, target: Target, reader: Reader, nodes: Mapping[str, Node] | None, found: Found
+    ) -> dict[str, Any]:
+        """Return the values of the fields of a rule. Raises `BuildErrors` with all that is wrong in them."""
+        schema = self._inputs.rules.schema(target.rule)
+        if nodes is None:
+            with suppress(BuildError):  # below, with its place and all that is wrong beside it
+                return plain.arguments(target, schema, reader, found)
+            nodes = target.attributes
+        label, package = target.label, self._inputs.packages[target.label.package]
+        answers = {need: source_target(a) if isinstance(a, Artifact) else a for need, a in found.items()}
         arguments: dict[str, Any] = {}
         errors: list[BuildError] = []
-        for name, attribute in inputs.rules.schema(target.rule).items():
+        for name, attribute in schema.items():
             try:
                 if name not in nodes and attribute.required:
                     message = f"{label}: no value for mandatory attribute '{name}' in this configuration"
@@ -167,7 +243,7 @@ class Analyser:
                     arguments[name] = values.default(attribute, reader, target.at)
                     continue
                 arguments[name] = values.value(
-                    nodes[name], attribute, reader, label.package, package.globs, found.__getitem__
+                    nodes[name], attribute, reader, label.package, package.globs, answers.__getitem__
                 )
             except BuildError as error:
                 errors.append(error)
@@ -175,23 +251,7 @@ class Analyser:
                 errors.extend(several.errors)
         if errors:
             raise BuildErrors(errors)
-        variant = str(self._memo.count(label) or "")
-        digests = inputs.rules.module_digests
-        context = TargetContext(target, reader, inputs.tables, inputs.pins, digests, inputs.workspace, variant)
-        providers, actions = self._run_rule(target, arguments, context, reader)
-        if broken := violated(
-            [c for c in inputs.workspace.constraints if all(name in reader.reads for name, _ in c.forbid.terms)], reader
-        ):
-            raise BuildErrors(broken)
-        outer = _outer_reads(reader, target)
-        config = _config_text(reader.reads)
-        self._actions[label, config] = actions
-        self.remarks.update(dict.fromkeys(context.remarks))
-        for action in actions:
-            self.graph.add(action)
-        deps = tuple((dependency, configured.config) for dependency, configured in found.items())
-        made = ConfiguredTarget(label, target.kind, config, providers, target.at, deps, outer)
-        return self._remember(made._replace(origins=_origins(made, found.values())), outer)
+        return arguments
 
     def _run_rule(
         self, target: Target, arguments: dict[str, Any], context: TargetContext, reader: Reader
@@ -221,11 +281,6 @@ class Analyser:
         parameters = self._inputs.workspace.parameters
         return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
 
-    def _remember(self, target: ConfiguredTarget, reads: Reads) -> ConfiguredTarget:
-        self._memo.add(target.label, reads, target)
-        self.targets.append(target)
-        return target
-
     def _fail(self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None) -> None:
         if isinstance(error, BuildErrors):
             self.errors.extend(error.errors)
@@ -237,8 +292,10 @@ class Analyser:
         package = self._inputs.packages.get(label.package)
         return package.targets.get(label.name) if package else None
 
-    def _check_visibility(self, target: Target, found: Iterable[ConfiguredTarget]) -> None:
-        for dependency in found:
+    def _check_visibility(self, target: Target, found: Found) -> None:
+        for dependency in found.values():
+            if isinstance(dependency, Artifact):
+                continue
             declared = self._find(dependency.label)
             if declared is not None and not _visible(declared, target.label.package):
                 raise UserError(
@@ -267,19 +324,22 @@ class Analyser:
 
 
 def _origins(
-    target: ConfiguredTarget, dependencies: Iterable[ConfiguredTarget]
-) -> dict[Artifact, Mapping[str, str | None]]:
+    target: ConfiguredTarget, dependencies: Iterable[ConfiguredTarget | Artifact]
+) -> Mapping[Artifact, Mapping[str, str | None]] | None:
     """Return what the makers of those files of a target read that are not its own."""
     own = {artifact for artifact in target.files if not artifact.is_source}
     found: dict[Artifact, Mapping[str, str | None]] = {}
     for dependency in dependencies:
-        for artifact in own.intersection(dependency.files):
-            found[artifact] = (dependency.origins or {}).get(artifact, dependency.reads or {})
-    return found
+        if isinstance(dependency, ConfiguredTarget):
+            for artifact in own.intersection(dependency.files):
+                found[artifact] = (dependency.origins or {}).get(artifact, dependency.reads or {})
+    return found or None
 
 
 def _outer_reads(reader: Reader, target: Target) -> Reads:
     """Return what a target reads of the configuration it is asked for under: its matrix row decides the rest."""
+    if not reader.reads:
+        return NOTHING_READ
     fixed = {name for name, _ in target.settings}
     return {name: value for name, value in reader.reads.items() if name not in fixed}
 

@@ -31,7 +31,7 @@ class TargetContext:
         reader: Reader,
         tables: Tables,
         pins: Callable[[str, str, str], Digest | None],
-        module_digests: Mapping[str, str],
+        tools: Tools,
         workspace: Workspace,
         variant: str,
     ) -> None:
@@ -45,7 +45,7 @@ class TargetContext:
         self._target = target
         self._reader = reader
         self._pins = pins
-        self._module_digests = module_digests
+        self._tools = tools
         self._declared: set[str] = set()
         self._places: dict[str, dict[str, Location]] = {}
 
@@ -119,19 +119,31 @@ class TargetContext:
                 outputs,
                 owner=self.label,
                 config=config,
-                progress=progress or f"{operation.MNEMONIC} {outputs[0].path}",
-                tools=self._tools(operation),
+                progress=progress,
+                tools=self._tools.of(operation),
                 at=self._target.at,
             )
             for operation, outputs, progress in self._registered
         ]
 
-    def _tools(self, operation: Operation) -> dict[str, str]:
-        tools = {name: tool_version(name) for name in operation.tools}
-        module = type(operation).__module__
-        if module in self._module_digests:
-            tools[module] = self._module_digests[module]
-        return tools
+
+class Tools:
+    """The versions that shape what operations make: those of their tools, and of the workspace's own modules."""
+
+    def __init__(self, module_digests: Mapping[str, str]) -> None:
+        self._module_digests = module_digests
+        self._known: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+
+    def of(self, operation: Operation) -> Mapping[str, str]:
+        """Return the version of each tool of an operation; operations with the same tools share one mapping."""
+        module, names = type(operation).__module__, operation.tools
+        known = self._known.get((module, names))
+        if known is None:
+            known = {name: tool_version(name) for name in names}
+            if module in self._module_digests:
+                known[module] = self._module_digests[module]
+            self._known[module, names] = known
+        return known
 
 
 def _places(node: document.Node) -> Iterator[tuple[str, Location]]:

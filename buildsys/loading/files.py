@@ -74,6 +74,10 @@ class FileReader:
         self._folders[folder] = files, folders
         return files, folders
 
+    def forget_listings(self) -> None:
+        """Let go of what folders hold: they are listed again should somebody ask. What was seen is kept."""
+        self._folders.clear()
+
     def _leads_back(self, folder: str, link: str) -> bool:
         """Tell whether a link in `folder` points to one of the folders that it was reached through."""
         target = os.path.realpath(link)

@@ -96,25 +96,44 @@ class Loader:
 
     def load_closure(self, labels: Iterable[Label]) -> None:
         """Load every package that `labels` need, through any branch of any select; what is wrong is in `errors()`."""
+        followed: set[Label] = set()
         seen: set[tuple[Label, Location | None]] = set()
         stack: list[tuple[Label, Location | None]] = [(label, None) for label in labels]
-        followed: set[Label] = set()
         while stack:
             label, at = stack.pop()
-            if (label, at) in seen:
+            target = self._lead(label, at)
+            if target is None or label in followed:
                 continue
-            seen.add((label, at))
-            try:
-                target = self.resolve(label, at)
-            except BuildErrors:
-                self._unresolved.add(label)  # the errors are those of its package
-            except BuildError as error:
-                self._unresolved.add(label)
-                self._references.append(error)
-            else:
-                if target is not None and label not in followed:
-                    followed.add(label)
-                    stack.extend(target.deps)
+            followed.add(label)
+            if all(self._is_own_file(ref, target) for ref in target.refs):
+                continue  # most targets of a large graph: their places are not worth making
+            fresh = [need for need in target.deps if need not in seen]
+            seen.update(fresh)
+            stack.extend(fresh)
+        self.files.forget_listings()
+
+    def _lead(self, label: Label, at: Location | None) -> Target | None:
+        """Return the target that a label names; note the error when it leads nowhere."""
+        try:
+            return self.resolve(label, at)
+        except BuildErrors:
+            self._unresolved.add(label)  # the errors are those of its package
+        except BuildError as error:
+            self._unresolved.add(label)
+            self._references.append(error)
+        return None
+
+    def _is_own_file(self, ref: str, target: Target) -> bool:
+        """Tell whether a label names a source file that stands beside the BUILD.yaml of `target`, which needs it."""
+        package = target.label.package
+        found = self._packages[package]
+        return (
+            "/" not in ref
+            and found is not None
+            and ref not in found.targets
+            and not self._errors[package]
+            and ref in self.files.listing(found.folder if found.folder != "." else "")[0]
+        )
 
     def errors(self) -> list[BuildError]:
         """Return what is wrong in the packages loaded so far, and the labels in them that name nothing."""

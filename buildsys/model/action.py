@@ -7,15 +7,16 @@ disagree with the key.
 
 from __future__ import annotations
 
-import json
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.rewriter import Rewriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from buildsys.errors import Location
@@ -207,11 +208,21 @@ class Action:
     outputs: tuple[Artifact, ...] = field(
         metadata={"exempt": "names of results; an operation that shows a name to its command has it as a parameter"}
     )
-    static: str = field(metadata={"key": "the descriptor without its inputs"})
+    tools: Mapping[str, str] = field(metadata={"key": "in the descriptor"})
     owner: Label = field(metadata={"exempt": "who asked does not change the bytes"})
     config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
-    progress: str = field(metadata={"exempt": "a message"})
+    message: str = field(metadata={"exempt": "a message; empty where it says no more than the operation's name"})
     at: Location | None = field(default=None, metadata={"exempt": "where it is declared, for messages"})
+
+    @property
+    def static(self) -> str:
+        """The descriptor without its inputs. Made when it is asked for: to hold it takes more than the rest does."""
+        return static_descriptor(self.operation, self.tools)
+
+    @property
+    def progress(self) -> str:
+        """What a user is told while the action runs."""
+        return self.message or f"{self.operation.MNEMONIC} {self.outputs[0].path}"
 
     def descriptor(self, values: list[Value]) -> str:
         """Return the canonical JSON of this action over the `values` of its inputs."""
@@ -230,23 +241,38 @@ def make_action(
     owner: Label,
     config: str,
     progress: str,
-    tools: dict[str, str],
+    tools: Mapping[str, str],
     at: Location | None = None,
 ) -> Action:
-    """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
+    """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code).
+
+    Raises `TypeError` for a field that a descriptor cannot hold.
+    """
     inputs: dict[Artifact, int] = {}
-    params = {name: _plain(value, inputs) for name, value in _parameters(operation)}
-    rest = {"mnemonic": operation.MNEMONIC, "params": params, "tools": tools, "version": operation.VERSION}
-    static = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)[1:]
+    for _, value in _parameters(operation):
+        _collect(value, inputs)
+    if progress == f"{operation.MNEMONIC} {outputs[0].path}":
+        progress = ""
     return Action(
         operation=operation,
         inputs=tuple(inputs),
         outputs=outputs,
-        static=static,
+        tools=tools,
         owner=owner,
         config=config,
-        progress=progress,
+        message=progress,
         at=at,
+    )
+
+
+def static_descriptor(operation: Operation, tools: Mapping[str, str]) -> str:
+    """Return the canonical JSON of an operation, without the brace that opens it: the inputs come before."""
+    inputs: dict[Artifact, int] = {}
+    params = [f"{quoted(name)}:{_encoded(value, inputs)}" for name, value in _parameters(operation)]
+    versions = [f"{quoted(name)}:{quoted(tools[name])}" for name in sorted(tools)]
+    return (
+        f'"mnemonic":{quoted(operation.MNEMONIC)},"params":{{{",".join(sorted(params))}}}'
+        f',"tools":{{{",".join(versions)}}},"version":{operation.VERSION}}}'
     )
 
 
@@ -274,19 +300,39 @@ class ActionResult(NamedTuple):
 
 def _parameters(operation: Operation) -> Iterator[tuple[str, Any]]:
     """Yield the name and value of each field that stands in the descriptor."""
-    for declared in fields(operation):  # type: ignore[arg-type]
-        value = getattr(operation, declared.name)
-        unused = "added" in declared.metadata and value == declared.metadata["added"]
-        if not unused and "exempt" not in declared.metadata:
-            yield declared.name, value
+    for name, left_out in _declared(type(operation)):
+        value = getattr(operation, name)
+        if left_out is MISSING or value != left_out:
+            yield name, value
 
 
-def _plain(value: Any, inputs: dict[Artifact, int]) -> object:
-    """Turn a field's value into JSON, numbering the artifacts met."""
+@cache
+def _declared(kind: type[Operation]) -> tuple[tuple[str, Any], ...]:
+    """Return the fields of an operation that may stand in the descriptor, each with the value that is left out."""
+    found: tuple[Any, ...] = fields(kind)  # type: ignore[arg-type]
+    return tuple((f.name, f.metadata.get("added", MISSING)) for f in found if "exempt" not in f.metadata)
+
+
+def _collect(value: Any, inputs: dict[Artifact, int]) -> None:
+    """Number the artifacts in a field's value, in the order they are met."""
     if isinstance(value, Artifact):
-        return {"$input": inputs.setdefault(value, len(inputs))}
-    if value is None or isinstance(value, str | int | bool):
-        return value
+        inputs.setdefault(value, len(inputs))
+    elif isinstance(value, tuple):
+        for item in value:
+            if type(item) is not str:
+                _collect(item, inputs)
+    elif value is not None and not isinstance(value, (str, int)):
+        raise TypeError(f"an operation's field cannot hold {type(value).__name__}")
+
+
+def _encoded(value: Any, inputs: dict[Artifact, int]) -> str:
+    """Return a field's value as JSON, with the number of each artifact in place of it."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Artifact):
+        return f'{{"$input":{inputs.setdefault(value, len(inputs))}}}'
     if isinstance(value, tuple):
-        return [_plain(item, inputs) for item in value]
-    raise TypeError(f"an operation's field cannot hold {type(value).__name__}")
+        return f"[{','.join([_encoded(item, inputs) for item in value])}]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else int.__repr__(value)

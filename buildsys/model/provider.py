@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from buildsys.model.label import Label
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildsys.errors import Location
     from buildsys.model.action import Artifact
-    from buildsys.model.label import Label
 
 
 class DefaultInfo(NamedTuple):
@@ -67,6 +68,7 @@ P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
 class ConfiguredTarget(NamedTuple):
     """A target under the parameter values that it and its dependencies read (`config`, canonical text).
 
+    `needs` are the labels (the artifacts, of source files) that it depends on, `configs` the configurations of these.
     `origins` says of each file of another target what that target read: it decides where the file stands.
     """
 
@@ -75,9 +77,16 @@ class ConfiguredTarget(NamedTuple):
     config: str
     providers: tuple[Provider, ...]
     at: Location
-    deps: tuple[tuple[Label, str], ...] = ()
+    needs: tuple[Label | Artifact, ...] = ()
+    configs: tuple[str, ...] = ()
     reads: Mapping[str, str | None] | None = None
     origins: Mapping[Artifact, Mapping[str, str | None]] | None = None
+
+    @property
+    def deps(self) -> tuple[tuple[Label, str], ...]:
+        """The labels that the target depends on, each with its configuration."""
+        labels = [Label(need.package, need.name) for need in self.needs]
+        return tuple(zip(labels, self.configs, strict=True))
 
     def get(self, kind: type[P]) -> P | None:
         """Return the provider of `kind`, if the target has one."""

@@ -124,8 +124,9 @@ def test_the_implementation_and_its_tools_are_in_the_key(
     operation: type[BaseOperation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = make(operation)
+    key_before = key(before)
     monkeypatch.setattr(operation, "VERSION", 999)
-    assert key(make(operation)) != key(before)
+    assert key(make(operation)) != key_before
     other_tool = make_action(
         before.operation, OUT, owner=before.owner, config="", progress="", tools={"library": "2.0"}
     )

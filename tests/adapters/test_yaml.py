@@ -1,11 +1,15 @@
 """YAML in and out: plain data, bytes that depend on the data alone, and no surprise types."""
 
+from typing import Any
+
 import pytest
+import yaml as library
 from hypothesis import given
 from hypothesis import strategies as st
 
 from buildsys.adapters import yaml
 from buildsys.errors import UserError
+from buildsys.model.document import pack
 
 scalars = st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(st.characters(codec="utf-8"), max_size=20)
 data = st.recursive(
@@ -81,3 +85,63 @@ def test_several_documents() -> None:
 def test_no_object_is_ever_made() -> None:
     with pytest.raises(UserError):
         yaml.load("!!python/object/apply:os.getcwd []", "f.yaml")
+
+
+def oracle(text: str) -> object:
+    """Return what PyYAML's own nodes say of a document, in the form of `parse`."""
+
+    def form(node: Any) -> tuple[object, ...]:
+        start, end = node.start_mark, node.end_mark
+        single = isinstance(node, library.ScalarNode) and end.line == start.line
+        mark = pack(start.line + 1, start.column + 1, max(1, end.column - start.column) if single else 1)
+        if isinstance(node, library.SequenceNode):
+            return (mark, [form(item) for item in node.value])
+        if isinstance(node, library.MappingNode):
+            return (mark, tuple(form(part) for pair in node.value for part in pair))
+        kind = node.tag.rpartition(":")[2]
+        return (mark, node.value) if node.style or kind == "str" else (mark, node.value, SHORT.get(kind, kind))
+
+    root = library.compose(text, Loader=library.CSafeLoader)
+    return None if root is None else form(root)
+
+
+SHORT = {"int": "integer", "bool": "boolean"}
+
+
+@given(data, st.sampled_from(["block", "flow"]))
+def test_documents_are_read_as_the_library_reads_them(value: object, style: str) -> None:
+    text = library.safe_dump(value, default_flow_style=style == "flow", allow_unicode=True)
+    if "&id" not in text:
+        assert yaml.parse(text, "f.yaml") == oracle(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# nothing\n",
+        "---\na: 1\n...\n",
+        "~",
+        "a: |\n  x\n  y\nb: >-\n  folded\n  text\nc: 'quo''ted'\nd: \"e\\n\"\n",
+        "a: [1, 1.5, 0x1F, 1_000, 10:30, true, yes, null, ~, 2001-01-01, .inf, '7']\n",
+        "{a: , b: {}, c: [], ? d : e}\n",
+        "plain text\n over lines\n",
+        "é: ü  # comment\n",
+        f"a: {'x' * 5000}\n",
+        f"{{{' ' * 5000}c: d}}\n",
+    ],
+)
+def test_every_form_of_a_document_is_read_as_the_library_reads_it(text: str) -> None:
+    assert yaml.parse(text, "f.yaml") == oracle(text)
+
+
+def test_aliases_are_written_out() -> None:
+    assert yaml.parse("a: &x [1]\nb: *x\n", "f") == oracle("a: &x [1]\nb: *x\n")
+
+
+def test_a_usual_document_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "compose", None)
+    text = "a: [1, {b: c}]\nd: 'e'\n"
+    found = yaml.compose(text, "f")
+    assert found is not None
+    assert str(found.at) == "f:1:1"

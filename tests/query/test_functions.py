@@ -34,7 +34,7 @@ class FakeUniverse:
                 rule="layer" if len(self._edges[name]) > 1 else "filegroup",
                 at=at,
                 attributes={},
-                deps=tuple((_label(dep), at) for dep in self._edges[name]),
+                refs=tuple(self._edges[name]),
                 tags=(f"tag-{name}",),
             )
             for name in edges
