@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildsys.analysis.memo import source_target
-from buildsys.analysis.values import single_file
+from buildsys.analysis.values import only_file
 from buildsys.model.action import Artifact
 from buildsys.sdk.rule import FILE, FILES, STRING, STRING_DICT, STRINGS, TARGET, TARGET_DICT, TARGETS
 
@@ -69,7 +69,7 @@ def _several(kind: str, value: tuple[Any, ...], reader: Reader, answers: list[Co
 
 
 def _file(answer: ConfiguredTarget | Artifact, attribute: str) -> Artifact:
-    return answer if isinstance(answer, Artifact) else single_file(answer, attribute, None)
+    return answer if isinstance(answer, Artifact) else only_file(answer, attribute, None)
 
 
 def _target(answer: ConfiguredTarget | Artifact) -> ConfiguredTarget:

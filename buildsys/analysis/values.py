@@ -64,7 +64,7 @@ def value(
             keys = [reader.expand(key.text, key.at) for key, _ in node.items] if isinstance(node, Mapping) else []
             return dict(zip(keys, targets, strict=True))
         if kind == FILE:
-            return single_file(targets[0], attribute.name, node.at)
+            return only_file(targets[0], attribute.name, node.at)
         if kind == FILES:
             files: dict[Artifact, None] = {}
             for target in targets:
@@ -110,7 +110,7 @@ def default(attribute: Attribute, reader: Reader, at: Location) -> object:
     return attribute.default
 
 
-def single_file(target: ConfiguredTarget, attribute: str, at: Location | None) -> Artifact:
+def only_file(target: ConfiguredTarget, attribute: str, at: Location | None) -> Artifact:
     """Return the one file of a target. Raises `UserError` B220 when it has none, or several."""
     files = target.files
     if len(files) != 1:

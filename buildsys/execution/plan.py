@@ -28,7 +28,7 @@ from buildsys.model.label import Label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-FORMAT = 1
+FORMAT = 2
 PAGE = 4096
 LIMIT = 5000
 """The most actions that are run from a plan: a change that reaches more is better served by a whole build."""
@@ -137,16 +137,16 @@ class Plan:
         record = self._record(0, number)
         if record is None:
             raise Unplanned
-        operation, inputs, outputs, paths, static, owner, config, progress, at = record
+        operation, inputs, outputs, paths, tools, owner, config, message, at = record
         artifacts = tuple([self.artifact(number) for number in inputs])
         action = Action(
             operation=self._decode(operation, artifacts),
             inputs=artifacts,
             outputs=tuple([self.artifact(number) for number in outputs]),
-            static=static,
+            tools=tools,
             owner=Label(*owner),
             config=config,
-            progress=progress,
+            message=message,
             at=Location(*at) if at else None,
         )
         return Planned(action, inputs, outputs, paths)

@@ -86,10 +86,10 @@ class _Encoder:
                 tuple([numbers[artifact] for artifact in action.inputs]),
                 tuple([numbers[artifact] for artifact in action.outputs]),
                 tuple([paths.get(artifact, "") for artifact in action.outputs]),
-                action.static,
+                dict(action.tools),
                 tuple(action.owner),
                 action.config,
-                action.progress,
+                action.message,
                 action.at and tuple(action.at),
             )
         )

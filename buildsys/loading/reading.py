@@ -13,8 +13,8 @@ from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.attributes import Found, examine
 from buildsys.loading.fields import Fields, mapping_of, text_fault
-from buildsys.loading.plain import PlainTargets
 from buildsys.loading.place import WORKSPACE_FILE
+from buildsys.loading.plain import PlainTargets
 from buildsys.loading.record import Record, Row
 from buildsys.loading.workspace import PACKAGE_KEYS, WORKSPACE_KEYS
 from buildsys.model.condition import unknown_parameter
