@@ -17,7 +17,7 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -210,16 +210,19 @@ def build(
     The artifacts `kept` are made too, but stay in the store; without `deliver` they alone are made. Hold the lock of
     the output base (`store.lock.exclusive`) around it.
     """
-    from buildsys.execution.executor import Executor
-    from buildsys.execution.journal import record
-
     place = session.place
     paths = output_paths(analysed.targets.values(), config)
-    with stored(session) as (store, state, sources, outputs):
+    with ExitStack() as opened:
+        with events.phase("open the store"):
+            from buildsys.execution.executor import Executor
+            from buildsys.execution.journal import record
+
+            store, state, sources, outputs = opened.enter_context(stored(session))
         executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events)
         wanted = {a: path for a, path in paths.items() if deliver and not a.is_source}
         outcome = executor.run(wanted, kept)
-        record(state, sources, request, outcome)
+        with events.phase("journal"):
+            record(state, sources, request, outcome)
     shown = {label: _shown(target, paths, session.workspace) for label, target in analysed.targets.items()}
     failed = [
         label

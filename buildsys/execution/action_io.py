@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -178,6 +179,20 @@ class BuildIO:
     def _check(self) -> None:
         if self._stop.is_set():
             raise Stopped
+
+    def perform(self, key: Digest) -> tuple[ActionResult | BaseException, float]:
+        """Run the operation; return what it made, or raised, and the seconds that it took."""
+        begin = time.monotonic()
+        result: ActionResult | BaseException
+        try:
+            self._action.operation.execute(self)
+            result = self.result()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
+            result = error
+        self.clean()
+        seconds = time.monotonic() - begin
+        self._events.worked(self._action, key, seconds, good=isinstance(result, ActionResult))
+        return result, seconds
 
     def result(self) -> ActionResult:
         """Return what was made. Raises `InternalError` B904 when an output is missing."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
 from buildsys.execution.action_io import BuildIO
 from buildsys.execution.blame import as_build_error, not_deterministic
+from buildsys.execution.critical_path import critical_path
 from buildsys.execution.makers import Makers, NobodyMakes
 from buildsys.execution.outcome import Options, Outcome, Ran
 from buildsys.execution.stop import Stop
@@ -99,8 +100,8 @@ class Executor:
         wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
         self._outcome.values.update(known or {})
         self._has_known = bool(known)
-        order = self._graph.closure(wanted)
-        self._plan(order, wanted)
+        with self._events.phase("schedule"):
+            self._plan(self._graph.closure(wanted), wanted)
         with (
             ThreadPoolExecutor(self._options.jobs, "action") as workers,
             ThreadPoolExecutor(self._options.downloads, "download") as network,
@@ -108,8 +109,10 @@ class Executor:
         ):
             self._workers, self._network, self._helpers = workers, network, helpers
             try:
-                self._loop()
-                self._deliver(wanted)
+                with self._events.phase("execution"):
+                    self._loop()
+                with self._events.phase("delivery"):
+                    self._deliver(wanted)
             except KeyboardInterrupt as error:
                 self._stop.set()
                 workers.shutdown(cancel_futures=True)
@@ -120,6 +123,8 @@ class Executor:
             finally:
                 self._stop.set()
                 self._store.flush()
+        self._outcome.critical = critical_path(self._outcome)
+        self._events.critical([ran.action for ran in self._outcome.critical])
         return self._outcome
 
     def _plan(self, order: list[Action], wanted: Mapping[Artifact, str]) -> None:
@@ -172,6 +177,7 @@ class Executor:
         if id(action) not in self._forced:
             result = self._store.actions.get(key)
             if result is not None:
+                self._events.answered(action, key)
                 self._outcome.hits += 1
                 self._hit.add(id(action))
                 self._finish(action, result)
@@ -271,15 +277,7 @@ class Executor:
 
     def _work(self, action: Action, key: Digest, descriptor: str, io: BuildIO) -> None:
         """Run an operation; in a worker's thread."""
-        begin = time.monotonic()
-        result: ActionResult | BaseException
-        try:
-            action.operation.execute(io)
-            result = io.result()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
-            result = error
-        io.clean()
-        self._done.put((action, key, descriptor, result, time.monotonic() - begin))
+        self._done.put((action, key, descriptor, *io.perform(key)))
 
     def _take(
         self, action: Action, key: Digest, descriptor: str, result: ActionResult | BaseException, seconds: float

@@ -46,7 +46,9 @@ def build(request: Request) -> int:
     _report(request, built, began)
     if built.errors:
         return _failure(built)
-    _remember(request, prepared.opened, built, prepared.lines, prepared.program)
+    if request.remembers:
+        with request.events.phase("write the snapshot"):
+            _remember(request, prepared.opened, built, prepared.lines, prepared.program)
     return 0
 
 
@@ -132,7 +134,8 @@ def run(request: Request) -> int:
     request.terminal.message("INFO", f"Running command line: {built.outputs[labels[0]][0]}")
     environment = {**os.environ, "BUILD_WORKSPACE_DIRECTORY": root, "BUILD_WORKING_DIRECTORY": os.getcwd()}
     try:
-        code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
+        with request.events.phase("run"):
+            code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
     except OSError as error:
         request.terminal.message("ERROR", f"Cannot run target {labels[0]}: {error.strerror}")
         return RUN_FAILURE
@@ -160,14 +163,18 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         return None
     keep_going = request.options.flag("keep_going")
     request.execution()  # what is wrong with the options is said before anything is loaded
-    program = recording.program()
-    place = request.place()
-    session.prepare(place)
-    opened = session.open_workspace(place)
-    config = session.configuration(opened, request.params())
+    phase = request.events.phase
+    with phase("open the workspace"):
+        program = recording.program()
+        place = request.place()
+        session.prepare(place)
+        opened = session.open_workspace(place)
+        config = session.configuration(opened, request.params())
     with failing(terminal):
-        labels = session.resolve(opened, wanted, keep_going=keep_going)
-        analysed = session.analyse(opened, labels, config, keep_going=keep_going)
+        with phase("loading"):
+            labels = session.resolve(opened, wanted, keep_going=keep_going)
+        with phase("analysis"):
+            analysed = session.analyse(opened, labels, config, keep_going=keep_going)
     lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
     for line in lines:
         terminal.message("INFO", line)
@@ -193,7 +200,7 @@ def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *mo
     """Build, or fetch, what was analysed, while no other command of this workspace does."""
     opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
     with failing(request.terminal), request.alone(opened.place):
-        return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
+        return make(opened, analysed, config, request.execution(), request.events, request.text, *more)
 
 
 def _built(request: Request, prepared: _Prepared, kept: Sequence[Artifact] = ()) -> Built:
