@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from buildsys.analysis import values
-from buildsys.analysis.configuration import Configuration, Reader, violated
+from buildsys.analysis.configuration import Configuration, Reader, choice_text, violated
 from buildsys.analysis.context import TargetContext
 from buildsys.analysis.memo import Memo
+from buildsys.analysis.remarks import Remarks
 from buildsys.analysis.selects import Selector
 from buildsys.errors import BuildError, BuildErrors, Location, UserError
 from buildsys.model.action import Artifact
@@ -58,8 +59,7 @@ class Analyser:
         self.errors: list[BuildError] = []
         self.targets: list[ConfiguredTarget] = []
         """Every configured target, each after those it depends on."""
-        self.remarks: dict[str, None] = {}
-        """What rules want a build to say, each once."""
+        self.remarks = Remarks()
         self._actions: dict[tuple[Label, str], list[Action]] = {}
 
     def analyse(self, label: Label, configuration: Configuration) -> ConfiguredTarget | None:
@@ -83,6 +83,11 @@ class Analyser:
                     stack.popitem()
                     answer = stop.value
         return answer
+
+    def reads(self, label: Label, configuration: Configuration) -> Reads:
+        """Return what a target that was looked at read of a configuration."""
+        known = self._memo.find(label, configuration)
+        return known.reads if known else {}
 
     def actions_of(self, target: ConfiguredTarget) -> list[Action]:
         """Return the actions that a configured target itself declares."""
@@ -186,7 +191,7 @@ class Analyser:
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
         self._actions[label, config] = actions
-        self.remarks.update(dict.fromkeys(context.remarks))
+        self.remarks.add(context.remarks, reader.chosen)
         for action in actions:
             self.graph.add(action)
         deps = tuple((dependency, configured.config) for dependency, configured in found.items())
@@ -202,7 +207,7 @@ class Analyser:
             providers = kind(**arguments).analyse(context)
             if foreign.is_foreign(kind):
                 foreign.check_providers(providers)
-            return providers, context.actions(self._identity(reader.reads))
+            return providers, context.actions(self._identity(reader), choice_text(reader.chosen))
         except (UserError, BuildErrors):
             raise
         except (Exception, SystemExit) as error:
@@ -216,10 +221,14 @@ class Analyser:
                 notes=(f"the target is declared at {target.at}",),
             ) from error
 
-    def _identity(self, reads: Reads) -> str:
-        """Return what tells an action apart from build to build: its choices, but no versions, which may change."""
-        parameters = self._inputs.workspace.parameters
-        return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
+    def _identity(self, reader: Reader) -> str:
+        """Return what tells an action apart from build to build: its choices, but no versions, which may change.
+
+        Where one build is of several versions, these tell its actions apart.
+        """
+        kinds = {name: parameter.kind for name, parameter in self._inputs.workspace.parameters.items()}
+        kept = {n: v for n, v in reader.reads.items() if kinds[n] in {CHOICE, BOOL} or n in reader.varied}
+        return _config_text(kept)
 
     def _remember(self, target: ConfiguredTarget, reads: Reads) -> ConfiguredTarget:
         self._memo.add(target.label, reads, target)
@@ -227,10 +236,11 @@ class Analyser:
         return target
 
     def _fail(self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None) -> None:
-        if isinstance(error, BuildErrors):
-            self.errors.extend(error.errors)
-        elif error is not None:
-            self.errors.append(error)
+        found = error.errors if isinstance(error, BuildErrors) else () if error is None else (error,)
+        choice = choice_text(reader.chosen)
+        for each in found:
+            each.cases = (choice,) if choice else ()
+        self.errors.extend(found)
         self._memo.add(label, _outer_reads(reader, target), None)
 
     def _find(self, label: Label) -> Target | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, InternalError, Interrupted
 from buildsys.execution.action_io import BuildIO
-from buildsys.execution.blame import as_build_error, not_deterministic
+from buildsys.execution.blame import as_build_error, not_deterministic, of_action
 from buildsys.execution.critical_path import critical_path
 from buildsys.execution.makers import Makers, NobodyMakes
 from buildsys.execution.outcome import Options, Outcome, Ran
@@ -332,7 +332,7 @@ class Executor:
                 self._ready.append(dependent)
 
     def _failed(self, action: Action, error: BuildError | BuildErrors) -> None:
-        self._outcome.errors.extend(error.errors if isinstance(error, BuildErrors) else (error,))
+        self._outcome.errors.extend(of_action(action, error))
         self._skip(action)
 
     def _skip(self, action: Action) -> None:

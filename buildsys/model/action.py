@@ -183,6 +183,7 @@ class Action:
     config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
     progress: str = field(metadata={"exempt": "a message"})
     at: Location | None = field(default=None, metadata={"exempt": "where it is declared, for messages"})
+    choice: str = field(default="", metadata={"exempt": "which of several configurations it is of, for messages"})
 
     def descriptor(self, values: list[Value]) -> str:
         """Return the canonical JSON of this action over the `values` of its inputs."""
@@ -203,6 +204,7 @@ def make_action(
     progress: str,
     tools: dict[str, str],
     at: Location | None = None,
+    choice: str = "",
 ) -> Action:
     """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code)."""
     inputs: dict[Artifact, int] = {}
@@ -218,6 +220,7 @@ def make_action(
         config=config,
         progress=progress,
         at=at,
+        choice=choice,
     )
 
 
