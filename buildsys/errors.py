@@ -37,7 +37,8 @@ class Location(NamedTuple):
 class BuildError(Exception):
     """Base of everything reported to the user without a traceback.
 
-    `code` is stable and has a section in docs/errors.md; `hint` is the next step; `notes` are further lines.
+    `code` is stable and has a section in docs/errors.md; `hint` is the next step; `notes` are further lines; `cases`
+    are the configurations that it is about where a request has several.
     """
 
     exit_code: ClassVar[int] = 1
@@ -57,6 +58,7 @@ class BuildError(Exception):
         self.at = at
         self.hint = hint
         self.notes = tuple(notes)
+        self.cases: tuple[str, ...] = ()
 
 
 class UserError(BuildError):
@@ -115,7 +117,8 @@ class BuildErrors(Exception):
     def __init__(self, errors: Iterable[BuildError]) -> None:
         unique: dict[tuple[object, ...], BuildError] = {}
         for error in errors:
-            unique.setdefault((error.code, error.at, error.message), error)
+            first = unique.setdefault((error.code, error.at, error.message), error)
+            first.cases = tuple(dict.fromkeys((*first.cases, *error.cases)))
         self.errors = tuple(sorted(unique.values(), key=_place))
         super().__init__(f"{len(self.errors)} errors")
 

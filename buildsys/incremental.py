@@ -11,6 +11,7 @@ does all again, and says what there is to say.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.execution.executor import Executor
@@ -44,15 +45,20 @@ def rebuild(place: Place, found: Snapshot, options: Options, events: Events, req
     Hold the lock of the output base around it. Raises `Interrupted`.
     """
     try:
-        plan = Plan(f"{found.file}.plan", found.check, found.values)
-        part = _part(plan, place.root, found.changed.values())
-        with stored(place.root, plan.packages, place.output_base, place.store) as opened:
+        with events.phase("read the plan"):
+            plan = Plan(f"{found.file}.plan", found.check, found.values)
+            part = _part(plan, place.root, found.changed.values())
+        with ExitStack() as stack:
+            with events.phase("open the store"):
+                opened = stack.enter_context(stored(place.root, plan.packages, place.output_base, place.store))
             outcome = _run(plan, part, opened, options, events)
             if outcome is None:
                 return None
-            record(opened.state, opened.sources, request, outcome)
-            seen = [*opened.sources.seen, *opened.outputs.seen()]
-            _save(found, part, outcome, seen, _past(found, plan, part, outcome, opened.outputs))
+            with events.phase("journal"):
+                record(opened.state, opened.sources, request, outcome)
+            with events.phase("write the snapshot"):
+                seen = [*opened.sources.seen, *opened.outputs.seen()]
+                _save(found, part, outcome, seen, _past(found, plan, part, outcome, opened.outputs))
     except Unplanned:
         return None
     return outcome

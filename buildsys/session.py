@@ -17,14 +17,16 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from buildsys.analysis import choices as choices_module
 from buildsys.analysis.analyser import Analyser, Inputs
-from buildsys.analysis.configuration import Configuration, canonical
+from buildsys.analysis.choices import Wanted
+from buildsys.analysis.configuration import choice_text
 from buildsys.analysis.placing import all_paths, output_paths
-from buildsys.errors import BuildError, BuildErrors, InternalError, UsageError, UserError
+from buildsys.errors import BuildError, BuildErrors, InternalError
 from buildsys.kubernetes import pins
 from buildsys.kubernetes.tables import Tables
 from buildsys.loading import patterns
@@ -32,14 +34,15 @@ from buildsys.loading.files import FileReader
 from buildsys.loading.loader import Loader
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
-from buildsys.model.condition import unknown_parameter
 from buildsys.model.growth import growing
 from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from buildsys.analysis.choices import Choices
+    from buildsys.analysis.configuration import Configuration
     from buildsys.execution.outcome import Options as ExecutionOptions
     from buildsys.execution.outcome import Outcome
     from buildsys.execution.stored import Stored
@@ -73,24 +76,25 @@ class Session:
     _pins: pins.Pins | None = field(default=None)
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
-        """Return the locked digest of an external file; the lock file is read when it is first asked for."""
-        if self._pins is None:
-            self.read_lock()
-        found = self._pins.find(name, version, arch) if self._pins is not None else None
+        """Return the locked digest of an external file."""
+        found = self.pins().find(name, version, arch)
         return found.sha256 if found else None
 
-    def read_lock(self) -> None:
-        """Read the lock file of the workspace; one that is not there is empty."""
-        path = self.workspace.lockfile
-        text = self.files.text(path) if self.files.is_file(path) else ""
-        self._pins = pins.parse(text, path)
+    def pins(self) -> pins.Pins:
+        """Return the lock file of the workspace, which is read when it is first asked for; without one it is empty."""
+        if self._pins is None:
+            path = self.workspace.lockfile
+            text = self.files.text(path) if self.files.is_file(path) else ""
+            self._pins = pins.parse(text, path)
+        return self._pins
 
 
 @dataclass(slots=True)
 class Analysed:
-    """Configured targets by label, in the order asked for, and the analyser that holds their actions."""
+    """Configured targets in the order asked for, those that cannot be, and the analyser that holds their actions."""
 
-    targets: dict[Label, ConfiguredTarget]
+    targets: dict[Wanted, ConfiguredTarget]
+    broken: list[Wanted]
     analyser: Analyser
     errors: list[BuildError]
 
@@ -111,8 +115,8 @@ class Built:
 
     analysed: Analysed
     outcome: Outcome
-    outputs: dict[Label, list[str]]
-    failed: list[Label]
+    outputs: dict[Wanted, list[str]]
+    failed: list[Wanted]
     written: list[Seen]
     """What `stat` said of the outputs before another build could reach them."""
     seen: list[Seen]
@@ -152,41 +156,53 @@ def resolve(session: Session, wanted: Sequence[str], *, manual: bool = False, ke
     return labels
 
 
+def choose(session: Session, params: Mapping[str, str]) -> Choices:
+    """Return what a request chooses. Raises `BuildErrors` of unknown parameters and impossible values."""
+    return choices_module.choose(session.workspace.parameters, session.tables, params)
+
+
+def configurations(
+    session: Session, labels: Iterable[Label], choices: Choices
+) -> tuple[list[Configuration], list[str]]:
+    """Return the configurations that a request asks for, and what its ranges stand for, in words.
+
+    Raises `UsageError` B021 of a range without a version that is locked.
+    """
+    spread = choices_module.Spread(session.workspace.parameters, session.tables, session.pins)
+    return spread.configurations(choices, lambda: session.loader.closure(labels)), spread.lines
+
+
 def configuration(session: Session, params: Mapping[str, str]) -> Configuration:
-    """Return the configuration of a request. Raises `BuildErrors` of unknown parameters and impossible values."""
-    parameters = session.workspace.parameters
-    explicit: dict[str, str] = {}
-    errors: list[BuildError] = []
-    for name, value in params.items():
-        try:
-            if name not in parameters:
-                raise unknown_parameter(name, parameters, None)
-            explicit[name] = canonical(parameters[name], value)
-        except UserError as error:
-            errors.append(UsageError(error.code, f"--param={name}={value}: {error.message}", hint=error.hint))
-    if errors:
-        raise BuildErrors(errors)
-    return Configuration(parameters, session.tables, explicit)
+    """Return a configuration. Raises `BuildErrors` of unknown parameters and impossible values."""
+    return choices_module.configuration(session.workspace.parameters, session.tables, params)
 
 
 @growing()
-def analyse(session: Session, labels: Sequence[Label], config: Configuration, *, keep_going: bool = False) -> Analysed:
-    """Configure the targets. Raises `BuildErrors`; with `keep_going` only when no target is left."""
-    session.read_lock()
+def analyse(session: Session, labels: Sequence[Label], *configs: Configuration, keep_going: bool = False) -> Analysed:
+    """Configure the targets in every configuration: what several have in common is one target.
+
+    Raises `BuildErrors`; with `keep_going` only when no target is left.
+    """
+    session.pins()
     loader = session.loader
     inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.broken)
     analyser = Analyser(inputs)
-    targets: dict[Label, ConfiguredTarget] = {}
-    for label in labels:
-        target = analyser.analyse(label, config)
-        if target is not None:
-            targets[label] = target
+    targets: dict[Wanted, ConfiguredTarget] = {}
+    broken: dict[Wanted, None] = {}
+    for config in configs:
+        for label in labels:
+            target = analyser.analyse(label, config)
+            wanted = Wanted(label, choice_text(config.chosen(analyser.reads(label, config))))
+            if target is not None:
+                targets[wanted] = target
+            else:
+                broken[wanted] = None
     errors = list(BuildErrors([*session.skipped, *loader.errors(), *analyser.errors]).errors)
-    if len(targets) < len(labels) and not errors:
+    if broken and not errors:
         raise InternalError("B906", "a target could not be analysed, and no error says why")
     if errors and not (keep_going and targets):
         raise BuildErrors(errors)
-    return Analysed(targets, analyser, errors)
+    return Analysed(targets, list(broken), analyser, errors)
 
 
 def stored(session: Session) -> AbstractContextManager[Stored]:
@@ -213,18 +229,21 @@ def build(
     The artifacts `kept` are made too, but stay in the store; without `deliver` they alone are made. Hold the lock of
     the output base (`store.lock.exclusive`) around it.
     """
-    from buildsys.execution.durations import Durations
-    from buildsys.execution.executor import Executor
-    from buildsys.execution.journal import record
-
     place = session.place
     paths = output_paths(analysed.targets.values(), config)
-    with stored(session) as (store, state, sources, outputs):
-        durations = Durations(state.durations())
+    with ExitStack() as opened:
+        with events.phase("open the store"):
+            from buildsys.execution.durations import Durations
+            from buildsys.execution.executor import Executor
+            from buildsys.execution.journal import record
+
+            store, state, sources, outputs = opened.enter_context(stored(session))
+            durations = Durations(state.durations())
         executor = Executor(analysed.analyser.graph, store, sources, outputs, options, events, durations)
         wanted = {a: path for a, path in paths.items() if deliver and not a.is_source}
         outcome = executor.run(wanted, kept)
-        record(state, sources, request, outcome)
+        with events.phase("journal"):
+            record(state, sources, request, outcome)
     shown = {label: _shown(target, paths, session.workspace) for label, target in analysed.targets.items()}
     failed = [
         label
@@ -282,7 +301,7 @@ def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:
 
 
 def cquery(
-    session: Session, expression: Expression, config: Configuration, *, keep_going: bool = False
+    session: Session, expression: Expression, choices: Choices, *, keep_going: bool = False
 ) -> tuple[Answered, Analysed]:
     """Answer a question about configured targets: those that its patterns name, and all that these depend on."""
     from buildsys.query.configured import CONFIGURED_FUNCTIONS, ConfiguredUniverse
@@ -291,30 +310,32 @@ def cquery(
 
     named = {word: resolve(session, [word], keep_going=keep_going) for word in dict.fromkeys(words(expression))}
     labels = list(dict.fromkeys(label for found in named.values() for label in found))
-    analysed = analyse(session, labels, config, keep_going=keep_going)
-    top = {
-        word: [analysed.targets[label] for label in found if label in analysed.targets] for word, found in named.items()
-    }
+    configs, _ = configurations(session, labels, choices)
+    analysed = analyse(session, labels, *configs, keep_going=keep_going)
+    by_label: dict[Label, list[ConfiguredTarget]] = {}
+    for wanted, target in analysed.targets.items():
+        by_label.setdefault(wanted.label, []).append(target)
+    top = {word: [target for label in found for target in by_label.get(label, ())] for word, found in named.items()}
     universe = ConfiguredUniverse(analysed.analyser.targets, top, session.loader.packages, session.rules.schema)
     nodes = evaluate(expression, universe, CONFIGURED_FUNCTIONS)
     return Answered(expression, universe, nodes, analysed.errors), analysed
 
 
-def files(session: Session, targets: Sequence[ConfiguredTarget], config: Configuration) -> list[str]:
+def files(session: Session, targets: Sequence[ConfiguredTarget]) -> list[str]:
     """Return the files of configured targets, relative to the workspace, as `build` prints them."""
+    config = configuration(session, {})
     shown = (_shown(target, output_paths([target], config), session.workspace) for target in targets)
     return list(dict.fromkeys(path for paths in shown for path in paths))
 
 
-def aquery(
-    session: Session, analysed: Analysed, targets: Sequence[ConfiguredTarget], config: Configuration
-) -> list[ShownAction]:
+def aquery(session: Session, analysed: Analysed, targets: Sequence[ConfiguredTarget]) -> list[ShownAction]:
     """Return the actions of configured targets, with the keys that are known without running anything."""
     from buildsys.execution.preview import foresee
     from buildsys.query.actions import show
 
     analyser = analysed.analyser
-    paths = all_paths(((target, analyser.actions_of(target)) for target in analyser.targets), config)
+    actions = ((target, analyser.actions_of(target)) for target in analyser.targets)
+    paths = all_paths(actions, configuration(session, {}))
     chosen = [(t, action) for t in targets for action in analyser.actions_of(t)]
     needed = analyser.graph.closure(output for _, action in chosen for output in action.outputs)
     with stored(session) as (store, _, sources, _):

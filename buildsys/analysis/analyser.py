@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from buildsys.analysis import plain, values
-from buildsys.analysis.configuration import Configuration, Reader, violated
+from buildsys.analysis.configuration import Configuration, Reader, choice_text, violated
 from buildsys.analysis.context import TargetContext, Tools
 from buildsys.analysis.memo import ConfiguredTargets, Memo, source_target
+from buildsys.analysis.remarks import Remarks
 from buildsys.analysis.selects import Selector
 from buildsys.errors import BuildError, BuildErrors, UserError
 from buildsys.model.action import Artifact
@@ -65,8 +66,7 @@ class Analyser:
         self.errors: list[BuildError] = []
         self.targets = ConfiguredTargets()
         """Every configured target, each after those it depends on."""
-        self.remarks: dict[str, None] = {}
-        """What rules want a build to say, each once."""
+        self.remarks = Remarks()
         self._tools = Tools(inputs.rules.module_digests)
         self._counts = array("L")
         """How many actions each of the targets that are no source files has, in the order of `graph`."""
@@ -95,6 +95,11 @@ class Analyser:
                     stack.popitem()
                     answer = stop.value
         return answer
+
+    def reads(self, label: Label, configuration: Configuration) -> Reads:
+        """Return what a target that was looked at read of a configuration."""
+        known = self._memo.find(label, configuration)
+        return known.reads if known else {}
 
     def actions_of(self, target: ConfiguredTarget) -> list[Action]:
         """Return the actions that a configured target itself declares."""
@@ -200,7 +205,7 @@ class Analyser:
             raise BuildErrors(broken)
         outer = _outer_reads(reader, target)
         config = _config_text(reader.reads)
-        self.remarks.update(dict.fromkeys(context.remarks))
+        self.remarks.add(context.remarks, reader.chosen)
         self._counts.append(len(actions))
         for action in actions:
             self.graph.add(action)
@@ -262,7 +267,7 @@ class Analyser:
             providers = kind(**arguments).analyse(context)
             if foreign.is_foreign(kind):
                 foreign.check_providers(providers)
-            return providers, context.actions(self._identity(reader.reads))
+            return providers, context.actions(self._identity(reader), choice_text(reader.chosen))
         except (UserError, BuildErrors):
             raise
         except (Exception, SystemExit) as error:
@@ -276,16 +281,21 @@ class Analyser:
                 notes=(f"the target is declared at {target.at}",),
             ) from error
 
-    def _identity(self, reads: Reads) -> str:
-        """Return what tells an action apart from build to build: its choices, but no versions, which may change."""
-        parameters = self._inputs.workspace.parameters
-        return _config_text({name: value for name, value in reads.items() if parameters[name].kind in {CHOICE, BOOL}})
+    def _identity(self, reader: Reader) -> str:
+        """Return what tells an action apart from build to build: its choices, but no versions, which may change.
+
+        Where one build is of several versions, these tell its actions apart.
+        """
+        kinds = {name: parameter.kind for name, parameter in self._inputs.workspace.parameters.items()}
+        kept = {n: v for n, v in reader.reads.items() if kinds[n] in {CHOICE, BOOL} or n in reader.varied}
+        return _config_text(kept)
 
     def _fail(self, label: Label, reader: Reader, target: Target, error: BuildError | BuildErrors | None) -> None:
-        if isinstance(error, BuildErrors):
-            self.errors.extend(error.errors)
-        elif error is not None:
-            self.errors.append(error)
+        found = error.errors if isinstance(error, BuildErrors) else () if error is None else (error,)
+        choice = choice_text(reader.chosen)
+        for each in found:
+            each.cases = (choice,) if choice else ()
+        self.errors.extend(found)
         self._memo.add(label, _outer_reads(reader, target), None)
 
     def _find(self, label: Label) -> Target | None:

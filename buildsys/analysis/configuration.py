@@ -38,13 +38,23 @@ def canonical(parameter: Parameter, value: str, at: Location | None = None) -> s
 
 
 class Configuration:
-    """Explicit parameter values over the workspace's declarations. Immutable."""
+    """Explicit parameter values over the workspace's declarations. Immutable.
 
-    __slots__ = ("_explicit", "parameters", "tables")
+    `varied` names those that differ between the configurations of one request.
+    """
 
-    def __init__(self, parameters: Mapping[str, Parameter], tables: Tables, explicit: Mapping[str, str]) -> None:
+    __slots__ = ("_explicit", "parameters", "tables", "varied")
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Parameter],
+        tables: Tables,
+        explicit: Mapping[str, str],
+        varied: tuple[str, ...] = (),
+    ) -> None:
         self.parameters = parameters
         self.tables = tables
+        self.varied = varied
         self._explicit = dict(explicit)
 
     def explicit(self, name: str) -> str | None:
@@ -54,7 +64,19 @@ class Configuration:
     def with_settings(self, settings: Iterable[tuple[str, str]]) -> Configuration:
         """Return a configuration in which `settings` hold."""
         changes = {name: canonical(self.parameters[name], value) for name, value in settings}
-        return Configuration(self.parameters, self.tables, {**self._explicit, **changes}) if changes else self
+        if not changes:
+            return self
+        return Configuration(self.parameters, self.tables, {**self._explicit, **changes}, self.varied)
+
+    def chosen(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the values of parameters among `names` that set this apart from others of its request."""
+        read = set(names)
+        return {name: self._explicit[name] for name in self.varied if name in read}
+
+
+def choice_text(chosen: Mapping[str, str]) -> str:
+    """Return which of several configurations it is, as text: `kubernetes=1.28.15`."""
+    return ",".join(f"{name}={value}" for name, value in sorted(chosen.items()))
 
 
 class Reader:
@@ -66,6 +88,16 @@ class Reader:
         self._open: list[str] = []
         self.reads: dict[str, str | None] = {}
         """What was read: the explicit value, or None where the default was taken."""
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """The parameters that differ between the configurations of one request."""
+        return self._configuration.varied
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """What was read of the values that set this configuration apart from others of its request."""
+        return self._configuration.chosen(self.reads)
 
     def has(self, name: str) -> bool:
         """Tell whether the workspace declares the parameter."""

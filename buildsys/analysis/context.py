@@ -111,14 +111,15 @@ class TargetContext:
         """Report an error at an attribute (or an item or key in it), or at the target."""
         raise UserError(code, f"{self.label}: {message}", at=self.at(attribute, item), hint=hint)
 
-    def actions(self, config: str) -> list[Action]:
-        """Return the actions registered; `config` is the text of the parameters that the target read."""
+    def actions(self, config: str, choice: str) -> list[Action]:
+        """Return the actions registered; `config` and `choice` are the texts that `Action` has."""
         return [
             make_action(
                 operation,
                 outputs,
                 owner=self.label,
                 config=config,
+                choice=choice,
                 progress=progress,
                 tools=self._tools.of(operation),
                 at=self._target.at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from buildsys import snapshot
@@ -25,11 +26,14 @@ ALIASES = {"--help": ["help"], "-h": ["help"], "--version": ["version"]}
 """What everybody tries first."""
 
 
-def dispatch(argv: list[str], found: Snapshot | None = None) -> int:
+def dispatch(argv: list[str], found: Snapshot | None = None, began: float | None = None) -> int:
     """Run a command line; return the exit code. Nothing is raised but SystemExit.
 
-    `found` is the snapshot of this request where nothing but the content of known files has changed.
+    `found` is the snapshot of this request where nothing but the content of known files has changed; `began` is when
+    the program did.
     """
+    entered = time.perf_counter()
+    began = entered if began is None else began
     terminal = Terminal(color="auto", show_progress=False)
     try:
         signal.signal(signal.SIGINT, _interrupt)
@@ -39,9 +43,12 @@ def dispatch(argv: list[str], found: Snapshot | None = None) -> int:
         request = _request(argv, root)
         terminal = request.terminal
         terminal.root = root or ""
-        code = _rebuilt(request, found) if found is not None and request.command == "build" else None
-        if code is None:
-            code = command(request.command)(request)
+        if request.options.values.get("profile"):
+            from buildsys.cli.profiling import run_profiled
+
+            code = run_profiled(request, root, perform, began, entered)
+        else:
+            code = perform(request, found)
         sys.stdout.flush()
         return code
     except Reported as reported:
@@ -70,10 +77,18 @@ def dispatch(argv: list[str], found: Snapshot | None = None) -> int:
         return fault.exit_code
 
 
-def _rebuilt(request: Request, found: Snapshot) -> int | None:
-    from buildsys.cli.rebuild import rebuild
+def perform(request: Request, found: Snapshot | None) -> int:
+    """Run a command; return the exit code. `found` is as in `dispatch`."""
+    if found is not None and request.command == "build":
+        with request.events.phase("import the command"):
+            from buildsys.cli.rebuild import rebuild
 
-    return rebuild(request, found)
+        code = rebuild(request, found)
+        if code is not None:
+            return code
+    with request.events.phase("import the command"):
+        function = command(request.command)
+    return function(request)
 
 
 def _request(argv: list[str], root: str | None) -> Request:
@@ -101,7 +116,22 @@ def _request(argv: list[str], root: str | None) -> Request:
     if parsed.flag("announce_rc"):
         extra = " ".join(tokens[: len(tokens) - len(given)])
         terminal.message("INFO", f"Options from rc files for '{name}': {extra or 'none'}")
-    return Request(argv, name, parsed, startup, terminal, seen, began)
+    plain, remembers = given, True
+    if parsed.values.get("profile"):
+        plain = options_module.without("profile", given, name)
+        remembers = not options_module.parse(rc.options_from_rc(lines, name, plain), name).values["profile"]
+    return Request(
+        argv=[*argv[: split + 1], *plain],
+        typed=argv,
+        command=name,
+        options=parsed,
+        startup=startup,
+        terminal=terminal,
+        events=terminal.events,
+        rc_seen=seen,
+        began_ns=began,
+        remembers=remembers,
+    )
 
 
 def _command_position(argv: list[str]) -> int:

@@ -30,14 +30,21 @@ def _open_streams() -> None:
 def run(argv: list[str]) -> int:
     """Run a command line; return the exit code."""
     began = time.perf_counter()
-    found = snapshot.examine(argv) if "build" in argv else None
-    if found is not None and (not found.changed or _reverted(found)):
-        sys.stderr.write(found.answer(f"{time.perf_counter() - began:.3f}", *snapshot.NOTHING_RAN))
-        sys.stderr.flush()
+    found = snapshot.examine(argv) if "build" in argv and not any(map(_is_profile, argv)) else None
+    if found is not None and answered(found, began):
         return 0
     from buildsys.cli.dispatch import dispatch
 
-    return dispatch(argv, found)
+    return dispatch(argv, found, began)
+
+
+def answered(found: snapshot.Snapshot, began: float) -> bool:
+    """Answer a build that began at `began` from its snapshot; return false when something has changed."""
+    if found.changed and not _reverted(found):
+        return False
+    sys.stderr.write(found.answer(f"{time.perf_counter() - began:.3f}", *snapshot.NOTHING_RAN))
+    sys.stderr.flush()
+    return True
 
 
 def _reverted(found: snapshot.Snapshot) -> bool:
@@ -47,3 +54,7 @@ def _reverted(found: snapshot.Snapshot) -> bool:
     from buildsys.reverting import revert
 
     return revert(found)
+
+
+def _is_profile(word: str) -> bool:
+    return word.startswith("--profile")

@@ -21,7 +21,7 @@ class Measured(NamedTuple):
 def measured(outcome: Outcome, began: float) -> Measured:
     """Say what a build took that began at `began` (by `time.perf_counter`)."""
     ran = len(outcome.ran)
-    critical = max((entry.seconds for entry in outcome.ran), default=0.0)
+    critical = sum(entry.seconds for entry in outcome.critical)
     elapsed = f"{time.perf_counter() - began:.3f}"
     return Measured(elapsed, f"{critical:.2f}", _processes(ran, outcome.hits), count(ran, "total action"))
 

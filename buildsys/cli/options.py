@@ -60,7 +60,14 @@ OPTIONS = (
     Option("color", TEXT, ANY, "auto", "colour messages", choices=("auto", "yes", "no")),
     Option("show_progress", BOOL, ANY, True, "show what is running, on a terminal"),
     Option("disk_cache", TEXT, STORING, "", "the local store (default: $BUILDSYS_CACHE, else cache/)", value="DIR"),
-    Option("param", LIST, CONFIGURING, (), "set a parameter of the workspace", value="NAME=VALUE"),
+    Option(
+        "param",
+        LIST,
+        CONFIGURING,
+        (),
+        "set a parameter of the workspace; of a version also a list or a range",
+        value="NAME=VALUE",
+    ),
     Option("jobs", TEXT, MAKING, "auto", "actions that run at a time: a number or auto", "j", "N"),
     Option("keep_going", BOOL, (*MAKING, *QUERYING), False, "go on as far as possible after an error", "k"),
     Option("distdir", LIST, MAKING, (), "look for downloads in this folder first", value="DIR"),
@@ -80,6 +87,14 @@ OPTIONS = (
     Option("show_result", NUMBER, ("build", "test"), 20, "list the outputs of at most so many targets"),
     Option("verbose_failures", BOOL, MAKING, False, "show the descriptor of an action that failed"),
     Option("subcommands", BOOL, MAKING, False, "say what each action does before it runs", "s"),
+    Option(
+        "profile",
+        TEXT,
+        MAKING,
+        "",
+        "write what the command did when, in Chrome's trace format; compressed if the name ends in .gz",
+        value="FILE",
+    ),
     Option("output", TEXT, ("query",), "label", "the form of the answer", value="FORM", choices=QUERY_FORMS),
     Option("output", TEXT, ("cquery",), "label", "the form of the answer", value="FORM", choices=CQUERY_FORMS),
     Option("output", TEXT, ("aquery",), "text", "the form of the answer", value="FORM", choices=AQUERY_FORMS),
@@ -155,6 +170,23 @@ def parse(tokens: list[str], command: str) -> Parsed:
         before = values[option.name]
         values[option.name] = (*before, value) if option.kind == LIST and isinstance(before, tuple) else value
     return Parsed(values, words, [])
+
+
+def without(name: str, tokens: list[str], command: str) -> list[str]:
+    """Return what follows a command without any use of an option. `parse` has found nothing wrong with it."""
+    known = options_of(command)
+    kept: list[str] = []
+    position = 0
+    while position < len(tokens) and tokens[position] != "--":
+        first = position
+        position += 1
+        if tokens[first].startswith("-") and tokens[first] != "-":
+            option, text = _recognise(tokens[first], known, command)
+            position += text is None and option.kind != BOOL
+            if option.name == name:
+                continue
+        kept += tokens[first:position]
+    return kept + tokens[position:]
 
 
 def is_known(token: str, command: str) -> bool:

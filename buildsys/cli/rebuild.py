@@ -20,7 +20,7 @@ def rebuild(request: Request, found: Snapshot) -> int | None:
     began = time.perf_counter()
     place = request.place()
     with failing(request.terminal), request.alone(place):
-        outcome = incremental.rebuild(place, found, request.execution(), request.terminal.events, request.text)
+        outcome = incremental.rebuild(place, found, request.execution(), request.events, request.text)
     if outcome is None:
         return None
     sys.stderr.write(found.answer(*measured(outcome, began)))

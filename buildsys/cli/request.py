@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shlex
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ from buildsys.errors import UsageError
 from buildsys.snapshot import look
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.outcome import Options
     from buildsys.loading.place import Place
+    from buildsys.model.events import Events
     from buildsys.model.rewriter import Rewriter
     from buildsys.session import Session
     from buildsys.snapshot import Seen
@@ -28,12 +30,18 @@ class Request:
     """What was asked for: the command, its options, and where it was asked."""
 
     argv: list[str]
+    """The command line without what has no say in what is made: its snapshot goes by these words."""
+    typed: list[str]
+    """The command line as it was given."""
     command: str
     options: Parsed
     startup: Parsed
     terminal: Terminal
+    events: Events
     rc_seen: list[Seen] = field(default_factory=list)
     began_ns: int = 0
+    remembers: bool = True
+    """Whether the next such request may be answered from a snapshot. Where rc files ask for a profile, it may not."""
 
     @property
     def patterns(self) -> list[str]:
@@ -43,7 +51,7 @@ class Request:
     @property
     def text(self) -> str:
         """The command line as it could be typed again; bytes that are no text are replaced."""
-        return shlex.join(self.argv).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return shlex.join(self.typed).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def place(self) -> Place:
         """Find the workspace."""
@@ -64,7 +72,8 @@ class Request:
 
         return open_workspace(self.place())
 
-    def alone(self, place: Place) -> AbstractContextManager[None]:
+    @contextmanager
+    def alone(self, place: Place) -> Iterator[None]:
         """Keep other commands from writing to the output base of this workspace, as long as the context lasts."""
         from buildsys.store.lock import exclusive
 
@@ -72,7 +81,10 @@ class Request:
             self.terminal.note("Another command is running in this workspace. Waiting for it to complete...")
 
         lock = os.path.join(place.output_base, "lock")
-        return exclusive(lock, wait=self.startup.flag("block_for_lock"), waiting=waiting)
+        with ExitStack() as held:
+            with self.events.phase("wait for the lock"):
+                held.enter_context(exclusive(lock, wait=self.startup.flag("block_for_lock"), waiting=waiting))
+            yield
 
     def params(self) -> dict[str, str]:
         """Return the parameters given with --param."""

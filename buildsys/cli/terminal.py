@@ -69,14 +69,12 @@ class Terminal:
         sys.stdout.write(text + end)
 
 
-class _Subcommands:
+class _Subcommands(NoEvents):
     """Says what each action does before it runs (`--subcommands`), and passes everything on."""
 
     def __init__(self, inner: Events, note: Callable[[str], None]) -> None:
         self._inner = inner
         self._note = note
-        self.finished = inner.finished
-        self.transferred = inner.transferred
 
     def started(self, action: Action) -> None:
         """An action begins to run."""
@@ -84,6 +82,14 @@ class _Subcommands:
         self._note(f"SUBCOMMAND: # {action.owner} [action '{action.progress}'{config}]")
         self._note(f"{{{action.static}")
         self._inner.started(action)
+
+    def finished(self, action: Action, seconds: float) -> None:
+        """An action has run."""
+        self._inner.finished(action, seconds)
+
+    def transferred(self, what: str, received: int, total: int | None) -> None:
+        """Bytes of a download have arrived."""
+        self._inner.transferred(what, received, total)
 
 
 @contextmanager

@@ -245,7 +245,9 @@ class BuildIO:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it
             result = error
         self.clean()
-        return result, time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        self._around.events.worked(self._action, key, seconds, good=isinstance(result, ActionResult))
+        return result, seconds
 
     def result(self) -> ActionResult:
         """Return what was made. Raises `InternalError` B904 when an output is missing."""

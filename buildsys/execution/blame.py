@@ -63,3 +63,11 @@ def not_deterministic(action: Action) -> InternalError:
     return InternalError(
         "B905", message, hint="run the same command again: what depends on it is then made of the new one"
     )
+
+
+def of_action(action: Action, error: BuildError | BuildErrors) -> tuple[BuildError, ...]:
+    """Return errors, each with the configuration of its action where the request has several."""
+    errors = error.errors if isinstance(error, BuildErrors) else (error,)
+    for each in errors:
+        each.cases = (action.choice,) if action.choice else ()
+    return errors

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, Interrupted
 from buildsys.execution.action_io import BuildIO, Surroundings
-from buildsys.execution.blame import as_build_error, not_deterministic
+from buildsys.execution.blame import as_build_error, not_deterministic, of_action
+from buildsys.execution.critical_path import critical_path
 from buildsys.execution.delivery import IN_STORE, Delivery
 from buildsys.execution.durations import NETWORK, Durations
 from buildsys.execution.healing import Healing
@@ -91,20 +92,25 @@ class Executor:
         wanted = {**dict.fromkeys(kept, IN_STORE), **wanted}
         self._outcome.values.update(known or {})
         self._healing.partial = bool(known)
-        order = self._graph.closure(wanted)
-        self._delivery = Delivery(self._graph, order, wanted, self._outputs.small)
-        self._waiting = Waiting(self._graph, order, self._durations.seconds)
-        del order
+        with self._events.phase("schedule"):
+            order = self._graph.closure(wanted)
+            self._delivery = Delivery(self._graph, order, wanted, self._outputs.small)
+            self._waiting = Waiting(self._graph, order, self._durations.seconds)
+            del order
         try:
             with Workers(self._options, self._stop, self._durations.is_quick) as self._workers:
                 self._around = self._surroundings()
-                self._loop()
-                self._deliver()
+                with self._events.phase("execution"):
+                    self._loop()
+                with self._events.phase("delivery"):
+                    self._deliver()
         except KeyboardInterrupt as error:
             raise Interrupted("B801", "build interrupted", hint="run it again: what was finished is kept") from error
         finally:
             self._store.flush()
         self._outcome.learnt = list(self._durations.learnt())
+        self._outcome.critical = critical_path(self._outcome)
+        self._events.critical([ran.action for ran in self._outcome.critical])
         return self._outcome
 
     def _surroundings(self) -> Surroundings:
@@ -156,6 +162,7 @@ class Executor:
             if result is None or self._healing.is_forced(action):
                 tasks.append((action, key, descriptor))
             else:
+                self._events.answered(action, key)
                 self._outcome.hits += 1
                 self._hit.add(id(action))
                 self._finish(action, result)
@@ -296,7 +303,7 @@ class Executor:
                 self._waiting.add(waiting)
 
     def _failed(self, action: Action, error: BuildError | BuildErrors) -> None:
-        self._outcome.errors.extend(error.errors if isinstance(error, BuildErrors) else (error,))
+        self._outcome.errors.extend(of_action(action, error))
         self._skip(action)
 
     def _skip(self, action: Action) -> None:

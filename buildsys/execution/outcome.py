@@ -46,3 +46,5 @@ class Outcome:
     lost: list[Digest] = field(default_factory=list)
     """Blobs that are lost and that no action of the graph makes, where the graph was cut off from their makers: the
     build has to be done again with all of it. What depends on them is in `failed`, without an error."""
+    critical: list[Ran] = field(default_factory=list)
+    """What ran one after the other and took longest."""

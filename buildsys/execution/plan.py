@@ -137,7 +137,7 @@ class Plan:
         record = self._record(0, number)
         if record is None:
             raise Unplanned
-        operation, inputs, outputs, paths, tools, owner, config, message, at = record
+        operation, inputs, outputs, paths, tools, owner, config, choice, message, at = record
         artifacts = tuple([self.artifact(number) for number in inputs])
         action = Action(
             operation=self._decode(operation, artifacts),
@@ -146,6 +146,7 @@ class Plan:
             tools=tools,
             owner=Label(*owner),
             config=config,
+            choice=choice,
             message=message,
             at=Location(*at) if at else None,
         )

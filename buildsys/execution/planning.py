@@ -89,6 +89,7 @@ class _Encoder:
                 dict(action.tools),
                 tuple(action.owner),
                 action.config,
+                action.choice,
                 action.message,
                 action.at and tuple(action.at),
             )

@@ -60,7 +60,7 @@ def first_to_do(
     values: dict[Artifact, Value] = {}
     for seen in foresee(graph.closure(wanted), store.actions, sources, values):
         if not seen.has_result:
-            return f"action '{seen.action.progress}' of {seen.action.owner} would run"
+            return _would_run(seen.action)
     for artifact, path in wanted.items():
         producer = graph.producer(artifact)
         try:
@@ -70,6 +70,11 @@ def first_to_do(
             pass
         stored = producer is None or producer.operation.STORED
         if producer is not None and not stored and not outputs.is_kept(path, values[artifact]):
-            return f"action '{producer.progress}' of {producer.owner} would run"
+            return _would_run(producer)
         return f"the output '{path}' is not as it was built"
     return ""
+
+
+def _would_run(action: Action) -> str:
+    choice = f" ({action.choice})" if action.choice else ""
+    return f"action '{action.progress}' of {action.owner}{choice} would run"

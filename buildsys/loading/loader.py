@@ -135,6 +135,17 @@ class Loader:
             and ref in self.files.listing(found.folder if found.folder != "." else "")[0]
         )
 
+    def closure(self, labels: Iterable[Label]) -> list[Target]:
+        """Return the targets that `labels` may need, of what has been loaded."""
+        found: dict[Label, Target | None] = {}
+        stack = list(labels)
+        while stack:
+            label = stack.pop()
+            if label not in found:
+                target = found[label] = self.target(label)
+                stack += [dependency for dependency, _ in target.deps] if target else []
+        return [target for target in found.values() if target is not None]
+
     def errors(self) -> list[BuildError]:
         """Return what is wrong in the packages loaded so far, and the labels in them that name nothing."""
         return [*(error for found in self._errors.values() for error in found), *self._references]

@@ -213,6 +213,7 @@ class Action:
     config: str = field(metadata={"exempt": "parameters that matter are parameters of the operation"})
     message: str = field(metadata={"exempt": "a message; empty where it says no more than the operation's name"})
     at: Location | None = field(default=None, metadata={"exempt": "where it is declared, for messages"})
+    choice: str = field(default="", metadata={"exempt": "which of several configurations it is of, for messages"})
 
     @property
     def static(self) -> str:
@@ -243,6 +244,7 @@ def make_action(
     progress: str,
     tools: Mapping[str, str],
     at: Location | None = None,
+    choice: str = "",
 ) -> Action:
     """Make an action of `operation`; `tools` gives the version of each of its TOOLS (and of foreign code).
 
@@ -262,6 +264,7 @@ def make_action(
         config=config,
         message=progress,
         at=at,
+        choice=choice,
     )
 
 

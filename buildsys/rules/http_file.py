@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from buildsys.actions.download import Download, unset_mirror
 from buildsys.actions.sample import SampleArchive, SampleFile, SampleImage
 from buildsys.errors import BuildErrors, DependencyError, UserError
 from buildsys.model.digest import is_digest
+from buildsys.model.document import Scalar
 from buildsys.sdk import Context, DefaultInfo, Operation, Provider, Rule, attr
 from buildsys.sdk.sample import wants_sample
+
+if TYPE_CHECKING:
+    from buildsys.model.target import Target
 
 UNVERSIONED = "-"
 """What stands in the lock file in place of a version."""
@@ -110,6 +114,16 @@ class HttpFile(Rule):
             at=ctx.at("mirror" if unset else "urls"),
             unset=unset,
         )
+
+
+def pinned_by(target: Target, parameter: str) -> str:
+    """Return what the lock file has to pin for each version of `parameter` that `target` is built for, or nothing."""
+    attributes = target.attributes
+    version, pin = attributes.get("version"), attributes.get("pin")
+    if target.rule != HttpFile.NAME or "sha256" in attributes or not isinstance(version, Scalar):
+        return ""
+    name = pin.text if isinstance(pin, Scalar) and pin.text else target.label.name
+    return name if version.text == f"{{{parameter}}}" and "{" not in name else ""
 
 
 def _url_fault(url: str) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LONGEST, SHOWN = 200, 60
 """Characters of a line that are shown after the place, and before it when the line is longer."""
 
+CASES = 3
+"""So many of the configurations that have an error are named; the others are counted."""
+
 RED, MAGENTA, GREEN, RESET = "\033[31m\033[1m", "\033[35m", "\033[32m", "\033[0m"
 
 
@@ -45,9 +48,17 @@ def describe(error: BuildError, root: str, palette: Palette) -> str:
         lines += _excerpt(error.at, root)
     for note in error.notes:
         lines += [f"  {line}" for line in note.splitlines()]
+    if error.cases:
+        more = f" and {len(error.cases) - CASES} more" if len(error.cases) > CASES else ""
+        lines.append(f"  with {'; '.join(sorted(error.cases, key=_natural)[:CASES])}{more}")
     if error.hint:
         lines.append(f"  hint: {error.hint}")
     return printable("\n".join(lines), palette) + "\n"
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Order `1.28.2` before `1.28.10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
 def printable(text: str, palette: Palette) -> str:

@@ -6,13 +6,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from buildsys.model.events import NoEvents
+
 if TYPE_CHECKING:
     from buildsys.model.action import Action
 
 INTERVAL = 0.1
 
 
-class Progress:
+class Progress(NoEvents):
     """Keeps one status line up to date; `clear` removes it. Implements `model.events.Events`."""
 
     def __init__(self, stream: TextIO, width: int) -> None:

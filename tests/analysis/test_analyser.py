@@ -8,6 +8,7 @@ import pytest
 
 from buildsys import session
 from buildsys.analysis.analyser import Analyser, Inputs
+from buildsys.analysis.choices import Wanted
 from buildsys.analysis.placing import output_paths
 from buildsys.model.label import Label
 from tests.loading.workspaces import ROOT, analysed, errors_of, opened
@@ -110,7 +111,7 @@ class TestSharing:
             "{'cri': 'docker'}",
             "{'cri': 'docker'}",
         ]
-        one, two = (found.targets[Label("p", f"g-{cri}")] for cri in ("docker", "containerd"))
+        one, two = (found.targets[Wanted(Label("p", f"g-{cri}"))] for cri in ("docker", "containerd"))
         assert one.files[0] == two.files[0]
         assert one.files[1] != two.files[1]
 

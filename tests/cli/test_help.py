@@ -51,6 +51,10 @@ def test_parameters_are_those_of_the_workspace(small: SmallWorkspace) -> None:
         "--param=cri=docker|containerd (default: docker)",
         "    The runtime.",
         "--param=release=VERSION (default: 1.0.0)",
+        "",
+        "Of a VERSION there may be several; every target that depends on it is then built once for each:",
+        "--param=kubernetes=1.30.1,1.30.2           these versions",
+        "--param='kubernetes=>=1.30,<1.31,!=1.30.3' every version in this range that the lock file has pins of",
     ]
 
 

@@ -210,7 +210,7 @@ def test_every_release_of_a_minor_agrees_with_itself(bench: Bench, minor: str) -
     packages = REPOSITORY / "context"
     for release in [release for release in RELEASES if release.minor == minor]:
         analysed, _ = bench.analyse(release.version)
-        targets = {label.name: target for label, target in analysed.targets.items()}
+        targets = {wanted.label.name: target for wanted, target in analysed.targets.items()}
         assert sorted(targets) == sorted(PRODUCTS)
         evaluator = Evaluator(analysed.analyser.graph, packages)
         for cri in RUNTIMES:
@@ -229,7 +229,7 @@ def test_the_first_and_the_last_release_of_a_minor_are_built_whole(bench: Bench,
         built = session.build(bench.session, analysed, config, Options(jobs=2), NoEvents(), "test")
         assert built.errors == []
         root = Path(bench.session.place.root)
-        for label, (path,) in built.outputs.items():
+        for (label, _), (path,) in built.outputs.items():
             assert path.endswith(f"/rootfs/{label.name}.tar.zst")
             cri, _, arch = label.name.partition("-")
             tree = unpacked(root / path)

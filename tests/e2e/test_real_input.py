@@ -275,6 +275,31 @@ def test_a_change_costs_what_it_is_worth(site: Site, tmp_path: Path) -> None:
         assert {name: sha256(path) for name, path in again.items()} == site.digests
 
 
+def test_a_release_added_to_a_locked_range_makes_its_own_requests(site: Site, tmp_path: Path) -> None:
+    """The range is `what is locked`: new pins in the lock file are all that it takes."""
+    target, of_range = "//rootfs:docker-amd64", f"--param=kubernetes=>={FIRST},<1.37"
+    with serving(site.upstream.root, tmp_path / "nginx") as server:
+        workspace = lay_workspace(tmp_path / "range", site.upstream, site.versions, server.url)
+        lock = workspace.root / "buildsys.lock"
+        whole = lock.read_text()
+        lock.write_text("".join(line for line in whole.splitlines(keepends=True) if f" {SECOND} " not in line))
+        first = workspace.build(target, of_range)
+        assert [f"kubernetes={FIRST}," in path for path in first.outputs] == [True]
+        assert f"kubernetes=>={FIRST},<1.37: {FIRST} (not locked: {SECOND})" in first.stderr
+        assert sha256(workspace.root / first.outputs[0]) == site.digests["docker-amd64"]
+        server.requests()
+
+        lock.write_text(whole)
+        second = workspace.build(target, of_range)
+        assert second.outputs == [first.outputs[0], first.outputs[0].replace(FIRST, SECOND)]
+        own = [path for path in site.upstream.requests(only=f" {SECOND} ") if "/amd64/" in path]
+        assert len(own) == 3  # kubeadm, kubelet and kubectl
+        assert sorted(request.path for request in server.requests()) == own
+
+        assert workspace.build(target, of_range).actions == 0
+        assert server.requests() == []
+
+
 def test_with_no_server_a_distdir_and_a_file_mirror_give_equal_bytes(site: Site, tmp_path: Path) -> None:
     """Two fresh workspaces with fresh stores; nothing listens at the address that the first one would ask."""
     nowhere = lay_workspace(tmp_path / "distdir", site.upstream, site.versions, "http://127.0.0.1:9")

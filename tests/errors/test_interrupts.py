@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -93,3 +94,17 @@ def test_the_build_after_a_kill_cleans_up(root: str, http: str) -> None:
     assert _rubbish(root) != []
     assert process.run(root, "build", "//a:x", f"--param=oss={http}/ok")[0] == 0
     assert _rubbish(root) == []
+
+
+def test_an_interrupted_build_leaves_its_profile(root: str, http: str) -> None:
+    _download(root)
+    with process.start(root, "build", "//a:x", f"--param=oss={http}/stall", "--profile=p/p.json") as running:
+        process.wait_for(lambda: process.files(os.path.join(root, "cache/v1/tmp")))
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=process.PATIENCE)
+    assert os.listdir(os.path.join(root, "p")) == ["p.json"]
+    with open(os.path.join(root, "p/p.json"), encoding="utf-8") as stream:
+        profile = json.load(stream)
+    assert profile["otherData"]["exit_code"] == running.returncode == 8
+    downloads = [event for event in profile["traceEvents"] if event.get("cat") == "Download"]
+    assert [event["args"]["result"] for event in downloads] == ["failed"]

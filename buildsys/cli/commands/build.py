@@ -16,10 +16,10 @@ from buildsys.sdk.sample import SAMPLE, SOURCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from buildsys.analysis.choices import Wanted
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
     from buildsys.model.action import Artifact
-    from buildsys.model.label import Label
     from buildsys.session import Analysed, Built, Session
     from buildsys.snapshot import Seen
 
@@ -46,7 +46,9 @@ def build(request: Request) -> int:
     _report(request, built, began)
     if built.errors:
         return _failure(built)
-    _remember(request, prepared.opened, built, prepared.lines, prepared.program)
+    if request.remembers:
+        with request.events.phase("write the snapshot"):
+            _remember(request, prepared.opened, built, prepared.lines, prepared.program)
     return 0
 
 
@@ -89,11 +91,11 @@ def test(request: Request) -> int:
     return _failure(built) if built.errors else 0
 
 
-def _test_states(built: Built, tests: Mapping[Label, Artifact]) -> dict[Label, str]:
+def _test_states(built: Built, tests: Mapping[Wanted, Artifact]) -> dict[Wanted, str]:
     """Say of each test whether it passed, failed, or could not be run."""
     outcome = built.outcome
     examined = {output for action, _ in outcome.keys.values() for output in action.outputs}
-    states: dict[Label, str] = {}
+    states: dict[Wanted, str] = {}
     for label, passed in tests.items():
         if passed in outcome.values and passed not in outcome.failed:
             states[label] = PASSED
@@ -132,7 +134,8 @@ def run(request: Request) -> int:
     request.terminal.message("INFO", f"Running command line: {built.outputs[labels[0]][0]}")
     environment = {**os.environ, "BUILD_WORKSPACE_DIRECTORY": root, "BUILD_WORKING_DIRECTORY": os.getcwd()}
     try:
-        code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
+        with request.events.phase("run"):
+            code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
     except OSError as error:
         request.terminal.message("ERROR", f"Cannot run target {labels[0]}: {error.strerror}")
         return RUN_FAILURE
@@ -143,8 +146,8 @@ class _Prepared(NamedTuple):
     """A request up to the end of its analysis, the lines that said so, and the program's files as they were before."""
 
     opened: Session
-    labels: list[Label]
     config: Configuration
+    """One of the configurations: where outputs stand follows from what they have in common."""
     analysed: Analysed
     lines: list[str]
     program: list[Seen]
@@ -160,40 +163,44 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         return None
     keep_going = request.options.flag("keep_going")
     request.execution()  # what is wrong with the options is said before anything is loaded
-    program = recording.program()
-    place = request.place()
-    session.prepare(place)
-    opened = session.open_workspace(place)
-    config = session.configuration(opened, request.params())
+    phase = request.events.phase
+    with phase("open the workspace"):
+        program = recording.program()
+        place = request.place()
+        session.prepare(place)
+        opened = session.open_workspace(place)
+        choices = session.choose(opened, request.params())
     with failing(terminal):
-        labels = session.resolve(opened, wanted, keep_going=keep_going)
-        analysed = session.analyse(opened, labels, config, keep_going=keep_going)
-    lines = [_analysed_line(opened, labels, analysed), _found_line(analysed)]
+        with phase("loading"):
+            labels = session.resolve(opened, wanted, keep_going=keep_going)
+        with phase("analysis"):
+            configs, lines = session.configurations(opened, labels, choices)
+            analysed = session.analyse(opened, labels, *configs, keep_going=keep_going)
+    lines += [_analysed_line(opened, analysed), _found_line(analysed)]
     for line in lines:
         terminal.message("INFO", line)
     if analysed.errors:
-        _report_skipped(request, labels, analysed)
-    return _Prepared(opened, labels, config, analysed, lines, program)
+        _report_skipped(request, analysed)
+    return _Prepared(opened, configs[0], analysed, lines, program)
 
 
-def _report_skipped(request: Request, labels: list[Label], analysed: Analysed) -> None:
+def _report_skipped(request: Request, analysed: Analysed) -> None:
     """Say what is wrong, and which targets are not built for it though the others are."""
     terminal = request.terminal
     terminal.errors(analysed.errors)
-    for label in labels:
-        if label not in analysed.targets:
-            terminal.message("WARNING", f"errors encountered while analyzing target '{label}': it will not be built")
-    if len(analysed.targets) < len(labels):
-        terminal.message(
-            "INFO", f"Analysis succeeded for only {len(analysed.targets)} of {len(labels)} top-level targets"
-        )
+    for wanted in analysed.broken:
+        terminal.message("WARNING", f"errors encountered while analyzing target '{wanted}': it will not be built")
+    if analysed.broken:
+        good = len(analysed.targets)
+        number = good + len(analysed.broken)
+        terminal.message("INFO", f"Analysis succeeded for only {good} of {number} top-level targets")
 
 
 def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
     """Build, or fetch, what was analysed, while no other command of this workspace does."""
     opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
     with failing(request.terminal), request.alone(opened.place):
-        return make(opened, analysed, config, request.execution(), request.terminal.events, request.text, *more)
+        return make(opened, analysed, config, request.execution(), request.events, request.text, *more)
 
 
 def _built(request: Request, prepared: _Prepared, kept: Sequence[Artifact] = ()) -> Built:
@@ -233,15 +240,16 @@ def _failures(request: Request, built: Built) -> None:
         return
     for action, key in built.outcome.keys.values():
         if action.outputs[0] in built.outcome.failed:
-            terminal.note(f"Failed: {action.name}")
+            terminal.note(f"Failed: {action.name}" + (f" ({action.choice})" if action.choice else ""))
             terminal.note(f"  key        sha256:{key}")
             for artifact in action.inputs:
                 terminal.note(f"  input      {artifact.path} {built.outcome.values[artifact].token}")
             terminal.note(f"  descriptor {{{action.static}")
 
 
-def _analysed_line(opened: Session, labels: list[Label], analysed: Analysed) -> str:
-    what = f"target {labels[0]}" if len(labels) == 1 else f"{len(labels)} targets"
+def _analysed_line(opened: Session, analysed: Analysed) -> str:
+    wanted = [*analysed.targets, *analysed.broken]
+    what = f"target {wanted[0]}" if len(wanted) == 1 else f"{len(wanted)} targets"
     loaded, configured = len(opened.loader.packages), len(analysed.analyser.targets)
     return f"Analyzed {what} ({count(loaded, 'package')} loaded, {count(configured, 'target')} configured)."
 
@@ -251,24 +259,34 @@ def _found_line(analysed: Analysed) -> str:
 
 
 def _result_lines(request: Request, built: Built) -> list[str]:
-    """Return the lines that say where the outputs are, and which targets have none."""
+    """Return the lines that say where the outputs are, and which targets have none.
+
+    Of more than --show_result only those that failed are named.
+    """
     lines: list[str] = []
-    if len(built.outputs) > int(str(request.options.values.get("show_result", 1))):
+    failed, limit = set(built.failed), int(str(request.options.values.get("show_result", 1)))
+    if not limit:
         return lines
-    for label, paths in built.outputs.items():
-        if label in built.failed:
-            lines.append(f"Target {label} failed to build")
+    many = len(built.outputs) > limit
+    for wanted, paths in built.outputs.items():
+        if wanted in failed:
+            lines.append(f"Target {wanted} failed to build")
+        elif many:
+            continue
         elif paths:
-            lines.append(f"Target {label} up-to-date:")
+            lines.append(f"Target {wanted} up-to-date:")
             lines += [f"  {path}" for path in paths]
         else:
-            lines.append(f"Target {label} up-to-date (nothing to build)")
+            lines.append(f"Target {wanted} up-to-date (nothing to build)")
+    if many:
+        good = count(len(built.outputs) - len(failed), "target")
+        lines.append(f"{good} up-to-date (--show_result={len(built.outputs)} lists them)")
     return lines
 
 
 def _remarks(built: Built) -> list[str]:
     """Return what a user must know of a build that succeeded."""
-    remarks = list(built.analysed.analyser.remarks)
+    remarks = built.analysed.analyser.remarks.texts()
     if any((target.reads or {}).get(SOURCE) == SAMPLE for target in built.analysed.targets.values()):
         remarks.append("This is a sample: stand-ins take the place of upstream's files. It is not deployable.")
     return remarks
@@ -314,5 +332,6 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str],
 
 def _unchanged(lines: list[str]) -> list[str]:
     """Return the first lines of a build as the next one will print them: nothing loaded, nothing configured."""
-    head = lines[0].partition(" (")[0]
-    return [f"{head} (0 packages loaded, 0 targets configured).", *lines[1:]]
+    *before, analysed, found = lines
+    head = analysed.rpartition(" (")[0]
+    return [*before, f"{head} (0 packages loaded, 0 targets configured).", found]

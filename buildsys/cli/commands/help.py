@@ -10,6 +10,7 @@ from buildsys.cli import rc
 from buildsys.cli.commands.answers import INFO_KEYS
 from buildsys.cli.options import BOOL, LIST, MAKING, QUERYING, options_of
 from buildsys.errors import BuildError, BuildErrors, UsageError, did_you_mean
+from buildsys.model.parameter import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,10 @@ a/b:c, a/b, ...   the same as above, seen from the package around the working di
 -//a/b:c          behind `--`: not this one. Order counts: //... -- -//a/... excludes
 
 `build` and its kin skip targets that are tagged `manual` where a pattern does not name them; `query` does not."""
+RANGES = """\
+Of a VERSION there may be several; every target that depends on it is then built once for each:
+--param=kubernetes=1.30.1,1.30.2           these versions
+--param='kubernetes=>=1.30,<1.31,!=1.30.3' every version in this range that the lock file has pins of"""
 RC = """\
 Files, later ones win: /etc/buildsys.buildsysrc, .buildsysrc of the workspace, ~/.buildsysrc, those in $BUILDSYSRC
 (comma-separated), those of --buildsysrc=FILE. The command line beats them all.
@@ -177,6 +182,8 @@ def _parameters(request: Request) -> list[str]:
         lines.append(f"--param={name}={'|'.join(parameter.choices) or parameter.kind.upper()} (default: {default})")
         if parameter.doc:
             lines += textwrap.wrap(parameter.doc, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    if any(parameter.kind == VERSION for parameter in declared.values()):
+        lines += ["", *RANGES.splitlines()]
     return lines or ["This workspace declares no parameters."]
 
 

@@ -43,14 +43,14 @@ def cquery(request: Request) -> int:
     keep_going, form = request.options.flag("keep_going"), request.options.text("output")
     with _failing_as_query():
         opened = request.open()
-        config = session.configuration(opened, request.params())
-        answered, _ = session.cquery(opened, expression, config, keep_going=keep_going)
+        choices = session.choose(opened, request.params())
+        answered, _ = session.cquery(opened, expression, choices, keep_going=keep_going)
         universe = answered.universe
         assert isinstance(universe, ConfiguredUniverse)  # noqa: S101 - what session.cquery makes
         order = request.options.text("order_output")
         if form == "files":
             targets = [universe.configured[node] for node in answered.nodes if node in universe.configured]
-            _print(request, session.files(opened, targets, config))
+            _print(request, session.files(opened, targets))
         elif form == "jsonproto":
             results = [
                 {"target": proto(universe, node), "configuration": {"mnemonic": node.config or DEFAULT}}
@@ -71,13 +71,13 @@ def aquery(request: Request) -> int:
     expression, filters = split_filters(parse(_text(request), SIGNATURES))
     with _failing_as_query():
         opened = request.open()
-        config = session.configuration(opened, request.params())
+        choices = session.choose(opened, request.params())
         keep_going = request.options.flag("keep_going")
-        answered, analysed = session.cquery(opened, expression, config, keep_going=keep_going)
+        answered, analysed = session.cquery(opened, expression, choices, keep_going=keep_going)
         universe = answered.universe
         assert isinstance(universe, ConfiguredUniverse)  # noqa: S101 - what session.cquery makes
         targets = [universe.configured[node] for node in answered.nodes if node in universe.configured]
-        actions = session.aquery(opened, analysed, targets, config)
+        actions = session.aquery(opened, analysed, targets)
         chosen = [action for action in actions if filters.admit(action)]
         _print(request, FORMS[request.options.text("output")](chosen))
         return _code(request, answered)
