@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from buildsys.analysis import choices as choices_module
@@ -38,7 +39,7 @@ from buildsys.model.growth import growing
 from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from buildsys.analysis.choices import Choices
@@ -117,9 +118,9 @@ class Built:
     outcome: Outcome
     outputs: dict[Wanted, list[str]]
     failed: list[Wanted]
-    written: list[Seen]
+    written: Iterator[Seen]
     """What `stat` said of the outputs before another build could reach them."""
-    seen: list[Seen]
+    seen: Iterator[Seen]
     """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
     memory and the link to the outputs are still the same: for the snapshot."""
     paths: dict[Artifact, str]
@@ -252,8 +253,8 @@ def build(
     ]
     link = os.path.join(place.root, OUTPUT_LINK)
     identities = [*store.identity(), look_identity(state.path), look_identity(link)]
-    written = list(outputs.seen())
-    return Built(analysed, outcome, shown, failed, written, [*sources.seen, *identities], wanted)
+    seen = chain(sources.seen, identities)
+    return Built(analysed, outcome, shown, failed, outputs.seen(), seen, wanted)
 
 
 def preview(session: Session, analysed: Analysed, config: Configuration) -> str:

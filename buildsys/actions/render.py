@@ -71,11 +71,11 @@ class Render(BaseOperation):
 
 def _text(io: ActionIO, artifact: Artifact, shown: str) -> str:
     """Return the text of a file. Raises `ActionFailed` B404 when it is none."""
-    at = Location(shown, 1)
     if io.value(artifact).tree:
+        at = Location(shown, 1)
         raise ActionFailed("B404", f"{shown} is a tree, not a text", at=at, hint="name a target that makes a file")
     try:
         return io.read(artifact).decode()
     except UnicodeDecodeError as error:
         message = f"{shown} is not UTF-8 text: {error.reason}"
-        raise ActionFailed("B404", message, at=at, hint="save it as UTF-8") from error
+        raise ActionFailed("B404", message, at=Location(shown, 1), hint="save it as UTF-8") from error

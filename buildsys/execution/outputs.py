@@ -9,7 +9,7 @@ import os
 import stat
 from collections import Counter
 from contextlib import contextmanager, nullcontext
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from buildsys.archive.streams import copy
@@ -58,9 +58,8 @@ class Outputs:
         self.small = SmallFiles(self.folder, self._tmp, state)
 
     def seen(self) -> Iterator[Seen]:
-        """Yield what `stat` says of the outputs asked for; of small files what it said when they were put there."""
-        yield from self.small.seen()
-        yield from map(look, self.written)
+        """Return what `stat` says of the outputs asked for; of small files what it said when they were put there."""
+        return chain(self.small.seen(), [look(path) for path in self.written])
 
     def is_current(self, path: str, value: Value) -> bool:
         """Tell whether the file at `path` (relative) is the one that was written for `value`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys import recording, session, snapshot
@@ -322,7 +323,7 @@ def _remember(request: Request, opened: Session, built: Built, lines: list[str],
     text += f"{tag('INFO')} {elapsed_line(ELAPSED, CRITICAL)}\n{tag('INFO')} {PROCESSES}\n"
     text += "".join(f"{tag('WARNING')} {remark}\n" for remark in _remarks(built))
     text += f"{tag('INFO')} Build completed successfully, {ACTIONS}\n"
-    inputs = [*opened.files.seen.values(), *built.seen, *program, *request.rc_seen]
+    inputs = chain(opened.files.seen.values(), built.seen, program, request.rc_seen)
     base = opened.place.output_base
     check = recording.write(request.argv, base, inputs, built.written, request.began_ns, text)
     if check:
