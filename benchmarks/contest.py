@@ -16,6 +16,7 @@ import buildsys
 from benchmarks.measure import Figure, disk_usage, figure, run
 from benchmarks.peers import PEERS
 from benchmarks.peers.buildsys import Buildsys
+from benchmarks.phases import explanation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,20 +32,23 @@ SETTLE_SECONDS = 0.1
 class Scenario(NamedTuple):
     """What is measured: `prepare` is told the peer and the number of the round; then a version is built.
 
-    `check` says, after the last round, what is wrong with what a peer has made, or nothing.
+    `check` says, after the last round, what is wrong with what a peer has made, or nothing. Where `explained`, one more
+    round of buildsys is not measured but watched.
     """
 
     name: str
     prepare: Callable[[Peer, int], None]
     version: Callable[[int], int] = lambda _: 0
     check: Callable[[Peer, int], str] | None = None
+    explained: bool = False
 
 
 class Outcome(NamedTuple):
-    """Figures by peer and scenario, and the bytes on disk after the first scenario that each peer had added."""
+    """Figures by peer and scenario, the bytes on disk that each peer has added in the first one, and explanations."""
 
     figures: dict[str, dict[str, Figure]]
     disk: dict[str, int]
+    notes: list[str]
 
 
 class WrongResultError(Exception):
@@ -70,6 +74,7 @@ def compete(peers: Sequence[Peer], scenarios: Sequence[Scenario], rounds: int, s
     compileall.compile_dir(str(Path(buildsys.__file__).parent), quiet=1)
     samples: dict[str, dict[str, list[Sample]]] = {peer.name: {} for peer in peers}
     disk = {peer.name: -disk_usage(peer.folder) for peer in peers}
+    notes = []
     for scenario in scenarios:
         for number in range(rounds):
             for peer in peers:
@@ -82,9 +87,12 @@ def compete(peers: Sequence[Peer], scenarios: Sequence[Scenario], rounds: int, s
                 disk[peer.name] += disk_usage(peer.folder)
             if scenario.check and (fault := scenario.check(peer, rounds - 1)):
                 raise WrongResultError(f"{peer.name}, {scenario.name}: {fault}")
-    return Outcome(
-        {peer: {name: figure(runs) for name, runs in found.items()} for peer, found in samples.items()}, disk
-    )
+            if scenario.explained and isinstance(peer, Buildsys):
+                scenario.prepare(peer, rounds)
+                _settle(peer)
+                notes.append(f"{scenario.name}: {explanation(peer)}")
+    figures = {peer: {name: figure(runs) for name, runs in found.items()} for peer, found in samples.items()}
+    return Outcome(figures, disk, notes)
 
 
 def bare(folder: Path, rounds: int) -> Figure:
@@ -102,10 +110,14 @@ def steady(peer: Peer) -> None:
         time.sleep(SETTLE_SECONDS)
 
 
-def _measured(peer: Peer, version: int, server: Server | None) -> Sample:
+def _settle(peer: Peer) -> None:
     peer.ready()
     os.sync()
     time.sleep(SETTLE_SECONDS)
+
+
+def _measured(peer: Peer, version: int, server: Server | None) -> Sample:
+    _settle(peer)
     before = server.counts() if server else None
     sample = peer.build(version)
     if server is None or before is None:

@@ -45,7 +45,7 @@ def measure(folder: Path, names: Sequence[str], rounds: int, sizes: Sequence[int
                 absent,
                 {peer.name: shown(peer) for peer in peers},
                 targets.graph(nodes),
-                ["All made the same files."],
+                ["All made the same files.", *outcome.notes],
             )
         )
         everybody.update({peer.name: peer for peer in peers})
@@ -99,7 +99,7 @@ def scenarios(graph: Graph) -> list[Scenario]:
     return [
         Scenario("COLD", lambda peer, _: peer.forget(), check=lambda peer, _: check(peer, {})),
         Scenario("NULL", settled),
-        Scenario("EDIT1", edited, check=check_edited),
+        Scenario("EDIT1", edited, check=check_edited, explained=True),
     ]
 
 

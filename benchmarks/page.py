@@ -59,7 +59,9 @@ def _contest(contest: Contest, bare: Figure) -> list[str]:
         lines += ["", "MB downloaded (requests):", "", *counts]
     disk = ", ".join(f"{peer} {size / 1e6:.0f} MB" for peer, size in contest.disk.items())
     lines += ["", f"On disk after {names[0]}, without what the user wrote: {disk}."]
-    return [*lines, *(f"{note}" for note in contest.notes)]
+    for note in contest.notes:
+        lines += ["", note]
+    return lines
 
 
 def _rss(found: dict[str, Figure] | object, scenario: str) -> float:

@@ -39,7 +39,7 @@ def measure(folder: Path, names: Sequence[str], rounds: int, blobs: int, size: i
             for peer in peers:
                 peer.stop()
     made = ", ".join(f"{peer.name} {peer.tarball().stat().st_size / 1e6:.1f} MB" for peer in peers)
-    notes = [f"Tarballs: {made}. After COLD, EDIT1, VERSION and CLEAN+CACHE, all held the tree that they had to hold."]
+    held = [f"Tarballs: {made}. After COLD, EDIT1, VERSION and CLEAN+CACHE, all held the tree that they had to hold."]
     contest = Contest(
         "One rootfs, side by side",
         "rootfs",
@@ -48,7 +48,7 @@ def measure(folder: Path, names: Sequence[str], rounds: int, blobs: int, size: i
         absent,
         {peer.name: shown(peer) for peer in peers},
         ROOTFS,
-        notes,
+        [*held, *outcome.notes],
     )
     whole, new = (sum(blob.size for blob in chosen) / 1e6 for chosen in (rootfs.blobs, _new(rootfs)))
     what = (
@@ -102,7 +102,7 @@ def scenarios(rootfs: Rootfs) -> list[Scenario]:
         Scenario("COLD", lambda peer, _: peer.forget(), check=lambda peer, _: check(0, "", peer)),
         Scenario("NULL", settled),
         Scenario("TOUCH", touched),
-        Scenario("EDIT1", edited, check=lambda peer, last: check(0, f"edited = {last}\n", peer)),
+        Scenario("EDIT1", edited, check=lambda peer, last: check(0, f"edited = {last}\n", peer), explained=True),
         Scenario("VERSION", reverted, lambda number: number + 1, lambda peer, last: check(last + 1, "", peer)),
         Scenario("REVERT", switched, check=lambda peer, _: check(0, "", peer)),
         Scenario("CLEAN+CACHE", lambda peer, _: peer.clean(), check=lambda peer, _: check(0, "", peer)),
