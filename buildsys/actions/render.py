@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from buildsys.adapters import templates
 from buildsys.errors import ActionFailed, Location, did_you_mean
-from buildsys.model.action import ActionIO, Artifact, BaseOperation, added, exempt
+from buildsys.model.action import ActionIO, Artifact, BaseOperation, added, exempt, shown_path
 
 _SYNTAX_HINT = "what opens must close; a brace for the file itself is written {{ '{{' }}"
 _RUNTIME_HINT = "mend the expression: templates see their variables alone, and include no other files"
@@ -27,8 +27,7 @@ class Render(BaseOperation):
     template: Artifact
     variables: tuple[tuple[str, str], ...] = ()
     texts: tuple[tuple[str, Artifact], ...] = added(())
-    shown: str = exempt("the path of the template as messages show it", default="")
-    shown_texts: tuple[str, ...] = exempt("the paths of the files of `texts` as messages show them", default=())
+    sources: str = exempt("the folder that messages show source files below", default="")
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -37,11 +36,11 @@ class Render(BaseOperation):
 
     def execute(self, io: ActionIO) -> None:
         """Render into the one output."""
-        shown = self.shown or self.template.path
+        shown = shown_path(self.template, self.sources)
         text = _text(io, self.template, shown)
         given = dict(self.variables)
-        for number, (name, artifact) in enumerate(self.texts):
-            given[name] = _text(io, artifact, self.shown_texts[number] if self.shown_texts else artifact.path)
+        for name, artifact in self.texts:
+            given[name] = _text(io, artifact, shown_path(artifact, self.sources))
         try:
             rendered = templates.render(text, given)
         except templates.TemplateFault as fault:

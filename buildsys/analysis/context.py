@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from buildsys.adapters.tools import tool_version
 from buildsys.errors import Location, UserError
 from buildsys.model import document
-from buildsys.model.action import Artifact, make_action
+from buildsys.model.action import Artifact, make_action, shown_path
 from buildsys.model.tree import path_fault
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TargetContext:
         self.remarks: list[str] = []
         self._registered: list[tuple[Operation, tuple[Artifact, ...], str]] = []
         self.lockfile = workspace.lockfile
-        self._packages = workspace.packages
+        self.sources = workspace.packages if workspace.packages != "." else ""
         self._variant = variant
         self._target = target
         self._reader = reader
@@ -78,7 +78,7 @@ class TargetContext:
 
     def shown(self, artifact: Artifact) -> str:
         """Return the path of an artifact as messages show it."""
-        return f"{self._packages}/{artifact.path}" if artifact.is_source and self._packages != "." else artifact.path
+        return shown_path(artifact, self.sources)
 
     def declare(self, name: str, attribute: str = "out", item: str = "") -> Artifact:
         """Name an output of this target; `attribute` (and `item`) say where its name is written."""

@@ -50,6 +50,11 @@ class Artifact(NamedTuple):
         return f"{self.package}/{self.name}" if self.package else self.name
 
 
+def shown_path(artifact: Artifact, sources: str) -> str:
+    """Return the path of an artifact as messages show it: a source file below the folder `sources`."""
+    return f"{sources}/{artifact.path}" if sources and artifact.is_source else artifact.path
+
+
 class Value(NamedTuple):
     """What an artifact is: a blob, or (`tree`) the canonical form of a tree; `size` is in bytes."""
 

@@ -44,8 +44,7 @@ class TemplateRule(Rule):
             template=self.src,
             variables=tuple(sorted(variables.items())),
             texts=tuple(texts),
-            shown=ctx.shown(self.src),
-            shown_texts=tuple(ctx.shown(artifact) for _, artifact in texts),
+            sources=ctx.sources,
         )
         ctx.register(render, [out], f"Render {out.path}")
         return (DefaultInfo((out,)),)

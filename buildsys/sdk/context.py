@@ -20,6 +20,8 @@ class Context(Protocol):
     label: Label
     tables: Tables
     lockfile: str
+    sources: str
+    """The folder that messages show source files below: that of the packages, relative to the workspace."""
 
     def at(self, attribute: str = "", item: str = "") -> Location:
         """Return the place of an attribute's value (or of an item or key in it), or of the target."""
