@@ -7,7 +7,6 @@ with its whole path, and every target that can be analysed is, so that all error
 from __future__ import annotations
 
 from array import array
-from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -232,8 +231,10 @@ class Analyser:
         """Return the values of the fields of a rule. Raises `BuildErrors` with all that is wrong in them."""
         schema = self._inputs.rules.schema(target.rule)
         if nodes is None:
-            with suppress(BuildError):  # below, with its place and all that is wrong beside it
+            try:
                 return plain.arguments(target, schema, reader, found)
+            except BuildError:
+                pass  # it comes below, with its place and all that is wrong beside it
             nodes = target.attributes
         label, package = target.label, self._inputs.packages[target.label.package]
         answers = {need: source_target(a) if isinstance(a, Artifact) else a for need, a in found.items()}
@@ -286,6 +287,8 @@ class Analyser:
 
         Where one build is of several versions, these tell its actions apart.
         """
+        if not reader.reads:
+            return ""
         kinds = {name: parameter.kind for name, parameter in self._inputs.workspace.parameters.items()}
         kept = {n: v for n, v in reader.reads.items() if kinds[n] in {CHOICE, BOOL} or n in reader.varied}
         return _config_text(kept)
@@ -337,12 +340,12 @@ def _origins(
     target: ConfiguredTarget, dependencies: Iterable[ConfiguredTarget | Artifact]
 ) -> Mapping[Artifact, Mapping[str, str | None]] | None:
     """Return what the makers of those files of a target read that are not its own."""
-    own = {artifact for artifact in target.files if not artifact.is_source}
+    others = [dependency for dependency in dependencies if isinstance(dependency, ConfiguredTarget)]
+    own = {artifact for artifact in target.files if not artifact.is_source} if others else set()
     found: dict[Artifact, Mapping[str, str | None]] = {}
-    for dependency in dependencies:
-        if isinstance(dependency, ConfiguredTarget):
-            for artifact in own.intersection(dependency.files):
-                found[artifact] = (dependency.origins or {}).get(artifact, dependency.reads or {})
+    for dependency in others:
+        for artifact in own.intersection(dependency.files):
+            found[artifact] = (dependency.origins or {}).get(artifact, dependency.reads or {})
     return found or None
 
 

@@ -88,6 +88,7 @@ class RuleSet:
         self._builtin = frozenset(builtin)
         self._load = load
         self._own = own
+        self._found: dict[str, type[Rule]] = {}
         self._schemas: dict[str, dict[str, Attribute]] = {}
         self.module_digests = digests
         """Digest of the source of each module of the workspace: part of the key of the operations defined there."""
@@ -101,7 +102,9 @@ class RuleSet:
 
     def find(self, name: str) -> type[Rule]:
         """Return the rule called `name`, which must exist."""
-        return self._own[name] if name in self._own else self._load(name)
+        if name not in self._found:
+            self._found[name] = self._own[name] if name in self._own else self._load(name)
+        return self._found[name]
 
     def schema(self, name: str) -> dict[str, Attribute]:
         """Return the attributes of the rule called `name`."""
