@@ -108,6 +108,7 @@ def both_ways(files: dict[str, str]) -> tuple[list[str], list[str]]:
         return short, outcome(opened(Path(folder), files))
 
 
+@settings(deadline=None)  # files are written, and read twice
 @given(st.lists(declared(), min_size=1, max_size=4))
 def test_both_ways_lead_to_the_same(targets: list[dict[str, Any]]) -> None:
     text = yaml.safe_dump({"targets": targets}, allow_unicode=True)
@@ -118,7 +119,7 @@ def test_both_ways_lead_to_the_same(targets: list[dict[str, Any]]) -> None:
 def test_the_generated_targets_are_often_plain() -> None:
     found: list[bool] = []
 
-    @settings(max_examples=30)
+    @settings(max_examples=30, deadline=None)
     @given(declared())
     def check(made: dict[str, Any]) -> None:
         text = yaml.safe_dump({"targets": [made]}, allow_unicode=True)
