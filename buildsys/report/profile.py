@@ -57,10 +57,10 @@ class Profile:
         self.origin = origin
         self._inner = inner
         self._spans = list(spans)
-        self._queued: dict[int, float] = {}
         self._work: list[_Work] = []
         self._hits: list[tuple[Action, Digest, float]] = []
         self._critical: Sequence[Action] = ()
+        self.started = inner.started
         self.finished = inner.finished
         self.transferred = inner.transferred
 
@@ -72,11 +72,6 @@ class Profile:
             yield
         finally:
             self._spans.append(Span(name, begin, time.perf_counter()))
-
-    def started(self, action: Action) -> None:
-        """Write down since when an action waits for a worker."""
-        self._queued[id(action)] = time.perf_counter()
-        self._inner.started(action)
 
     def worked(self, action: Action, key: Digest, seconds: float, *, good: bool) -> None:
         """Write down that an action has just run in this thread."""
@@ -115,9 +110,7 @@ class Profile:
     def _ran(self, work: _Work, thread: int) -> dict[str, object]:
         mnemonic = work.action.operation.MNEMONIC
         event = self._span(work.action.progress, work.begin, work.end, thread, mnemonic)
-        waited = self._micros(work.begin) - self._micros(self._queued.get(id(work.action), work.begin))
-        result = {"result": "ran" if work.good else "failed", "queued_us": max(0, waited)}
-        return {**event, "args": {**_described(work.action, work.key), **result}}
+        return {**event, "args": {**_described(work.action, work.key), "result": "ran" if work.good else "failed"}}
 
     def _hit(self, action: Action, key: Digest, when: float) -> dict[str, object]:
         place = {"cat": action.operation.MNEMONIC, "name": action.progress, "ph": "i", "s": "t", "pid": 1, "tid": MAIN}

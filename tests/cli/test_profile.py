@@ -101,6 +101,11 @@ def test_a_build(small: SmallWorkspace) -> None:
     assert not again.actions("hit"), "what the edit does not reach is not even asked for"
     assert set(again.actions("ran")) == {"Merge app/tree", "Tarball app/docker.tar.zst"}
 
+    small.run("build", "//app:containerd", PROFILE)
+    other = read(small.root / FILE)
+    assert set(other.actions("hit")) == {"Render app/etc/motd"}
+    assert set(other.actions("ran")) == {"Merge app/tree", "Tarball app/containerd.tar.zst"}
+
 
 def test_the_critical_path_that_is_printed_is_the_sum_of_its_parts(small: SmallWorkspace) -> None:
     result = small.run("build", "//app:docker", PROFILE)
