@@ -34,6 +34,7 @@ class Merge(BaseOperation):
 
     MNEMONIC: ClassVar[str] = "Merge"
     VERSION: ClassVar[int] = 1
+    PASSES: ClassVar[bool] = True
 
     files: tuple[MergedFile, ...] = ()
     links: tuple[tuple[str, str], ...] = ()

@@ -36,6 +36,7 @@ class Tarball(BaseOperation):
     MNEMONIC: ClassVar[str] = "Tarball"
     VERSION: ClassVar[int] = 1
     STORED: ClassVar[bool] = False
+    ANTICIPATED: ClassVar[int] = frames.LARGE
 
     tree: Artifact
     compression: str = "zstd"
@@ -58,6 +59,12 @@ class Tarball(BaseOperation):
             recipe = _Emission(io, squeeze).read_anew(recipe)
         found = {part.digest for piece in recipe for part in frames.parts(piece) if part.digest}
         return [io.value(self.tree).digest, *sorted(found)]
+
+    def anticipate(self, io: ActionIO, payload: Value) -> None:
+        """Make and remember the frame of a payload that will be in the tree. Raises `ValueError` as `compressor`."""
+        squeeze = compressors.compressor(self.compression, self.level)
+        if squeeze and not squeeze.single:
+            _Emission(io, squeeze).prepare(frames.Payload(payload.digest, payload.size))
 
     def execute(self, io: ActionIO) -> None:
         """Write the tarball as output 0.
@@ -132,6 +139,12 @@ class _Emission:
                 io.remember(key, value)
                 have[key] = value
         io.assemble([self._segment(piece, have.get(key)) for key, piece in zip(keys, recipe, strict=True)])
+
+    def prepare(self, piece: Piece) -> None:
+        """Make the frame of a piece, unless it is there."""
+        key = self._key(piece)
+        if self._io.recall(key) is None:
+            self._io.remember(key, self._make(piece))
 
     def read_anew(self, recipe: list[Piece]) -> list[Piece]:
         """Return the pieces whose blobs are read: those without a kept frame, and payloads that are stored as is."""

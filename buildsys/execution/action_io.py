@@ -15,13 +15,15 @@ from buildsys.execution.recipes import Recipes
 from buildsys.execution.stop import Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
-from buildsys.store.cas import BlobMissing, owner
+from buildsys.store.cas import BlobMissing
+from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
+    from buildsys.execution.anticipation import Anticipation
     from buildsys.execution.delivery import Delivery
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
@@ -50,6 +52,7 @@ class Surroundings(NamedTuple):
     helpers: Executor
     fetching: Fetching
     events: Events
+    anticipation: Anticipation
 
 
 _FEW = 8
@@ -240,6 +243,7 @@ class BuildIO:
         begin = time.monotonic()
         result: ActionResult | BaseException
         try:
+            self._around.anticipation.settle(self._action)
             self._action.operation.execute(self)
             result = self.result()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, Interrupted
 from buildsys.execution.action_io import BuildIO, Surroundings
+from buildsys.execution.anticipation import Anticipation
 from buildsys.execution.blame import as_build_error, not_deterministic, of_action
 from buildsys.execution.critical_path import critical_path
 from buildsys.execution.delivery import IN_STORE, Delivery
@@ -96,6 +97,7 @@ class Executor:
             order = self._graph.closure(wanted)
             self._delivery = Delivery(self._graph, order, wanted, self._outputs.small)
             self._waiting = Waiting(self._graph, order, self._durations.seconds)
+            self._anticipation = Anticipation(self._graph, order)
             del order
         try:
             with Workers(self._options, self._stop, self._durations.is_quick) as self._workers:
@@ -125,6 +127,7 @@ class Executor:
             self._workers.helpers,
             self._options.fetching,
             self._events,
+            self._anticipation,
         )
 
     def _loop(self) -> None:
@@ -267,6 +270,7 @@ class Executor:
         action = task.action
         self._durations.add(action, seconds)
         self._outcome.ran.append(Ran(action, task.key, seconds))
+        self._anticipation.offer(action, result, self._around, self._workers.helpers)
         if id(action) in self._hit:
             self._outcome.hits -= 1
             self._hit.discard(id(action))

@@ -20,8 +20,9 @@ from buildsys.execution.previous import Previous, fingerprint
 from buildsys.execution.small_files import OTHER, SmallFiles
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
 from buildsys.snapshot import look
-from buildsys.store.cas import BlobMissing, owner, remove_rubbish
+from buildsys.store.cas import BlobMissing
 from buildsys.store.fault import store_fault
+from buildsys.store.rubbish import owner, remove_rubbish
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from buildsys.execution.folders import make_folder, remove_file, remove_folder
-from buildsys.store.cas import owner
 from buildsys.store.fault import store_fault
+from buildsys.store.rubbish import owner
 from buildsys.store.workspace_state import FileState
 
 if TYPE_CHECKING:

@@ -170,12 +170,14 @@ class Operation(Protocol):
 
     `VERSION` is part of the key: raise it when `execute` changes its bytes. `TOOLS` names libraries and programs whose
     versions shape the bytes; they are looked up when the key is made. `STORED` is false where the output is a recipe
-    over stored blobs: it is written to the output folder alone, and made again when it is lost there.
+    over stored blobs: it is written to the output folder alone, and made again when it is lost there. `PASSES` is true
+    where the payloads of all inputs are in the output as they are.
     """
 
     MNEMONIC: ClassVar[str]
     VERSION: ClassVar[int]
     STORED: ClassVar[bool]
+    PASSES: ClassVar[bool]
 
     @property
     def tools(self) -> tuple[str, ...]: ...
@@ -185,11 +187,24 @@ class Operation(Protocol):
     def execute(self, io: ActionIO) -> None: ...
 
 
+@runtime_checkable
+class Anticipating(Protocol):
+    """An operation that can do the part of its work that takes one payload alone before its other inputs are there.
+
+    Payloads of fewer bytes than ANTICIPATED are not worth it. `execute` does what was not done.
+    """
+
+    ANTICIPATED: ClassVar[int]
+
+    def anticipate(self, io: ActionIO, payload: Value) -> None: ...
+
+
 class BaseOperation:
     """What most operations share: a stored output, no tools, and a need for the bytes of all inputs."""
 
     __slots__ = ()
     STORED: ClassVar[bool] = True
+    PASSES: ClassVar[bool] = False
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -6,10 +6,13 @@ Layout of the versioned bucket, below the store's root:
     v1/index.sqlite          `pack`: the bytes of smaller blobs; `blobs`: the fingerprint of each file; `actions`
     v1/tmp/                  blobs being written; whatever is found there when nobody writes is rubbish
 
-A blob is written to `tmp`, flushed to the disk and renamed, so a blob that is there is whole. A small blob is hashed
-each time it is read; a large one is trusted while its fingerprint (size, mtime, ctime, inode) is the one recorded when
-it was hashed, and hashed again otherwise. What fails the check is removed and counts as missing: its producer runs
-again.
+A blob is written to `tmp` and renamed, so a blob that is there is whole. A small blob is hashed each time it is read; a
+large one is trusted while its fingerprint (size, mtime, ctime, inode) is the one recorded when it was hashed, and
+hashed again otherwise. What fails the check is removed and counts as missing: its producer runs again.
+
+Nobody waits for the disk: what the system had not written out yet when it lost its power cannot be told by a
+fingerprint. So the boot in which a file was written is remembered (`unsettled`), and after another boot it is hashed
+again before it is trusted. Where boots cannot be told apart, files are flushed to the disk instead.
 """
 
 from __future__ import annotations
@@ -17,18 +20,18 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import threading
-import time
 from contextlib import contextmanager, suppress
-from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO
 
 from buildsys.model.digest import Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
+from buildsys.store.rubbish import boot as this_boot
+from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildsys.store.database import Database
@@ -39,13 +42,11 @@ PACK_LIMIT = 64 * 1024
 FLUSH_BYTES = 8 << 20
 FLUSH_COUNT = 5000
 
-ABANDONED_SECONDS = 24 * 3600
-"""How long ago another container must have written to a temporary file for nobody to be writing it any more."""
-
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS blobs (
     digest BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unsettled (digest BLOB PRIMARY KEY, boot TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS actions (
     key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL);
 """
@@ -104,7 +105,8 @@ class BlobWriter:
         if self._file is None:
             return
         os.fchmod(self._file.fileno(), 0o444)
-        os.fdatasync(self._file.fileno())
+        if not self._store.boot:
+            os.fdatasync(self._file.fileno())
         self._file.close()
         self._store.add_file(self.digest, self._path)
         self._file = None
@@ -128,6 +130,8 @@ class BlobStore:
     """Blobs by digest, shared by any number of threads and processes."""
 
     def __init__(self, root: str, database: Database) -> None:
+        self.boot = this_boot()
+        """This run of the system; empty where it has no name."""
         self._cas = os.path.join(root, "cas", "sha256")
         self._tmp = os.path.join(root, "tmp")
         self._database = database
@@ -135,6 +139,9 @@ class BlobStore:
         self._pending: dict[Digest, bytes] = {}
         self._pending_bytes = 0
         self._new_files: dict[Digest, tuple[int, int, int, int]] = {}
+        self._unsettled: set[Digest] | None = None
+        """Files that were written before the system was started; None until somebody asks."""
+        self._settled: set[Digest] = set()
         self._made: set[str] = set()
         self._sound: set[Digest] = set()
         self._serial = count()
@@ -255,7 +262,7 @@ class BlobStore:
             self.flush()
 
     def add_file(self, digest: Digest, path: str) -> None:
-        """Move a finished, flushed, read-only file into the store under the digest the caller has computed."""
+        """Move a finished, read-only file into the store under the digest the caller has computed."""
         target = self._file(digest)
         folder = os.path.dirname(target)
         if folder not in self._made:
@@ -264,6 +271,7 @@ class BlobStore:
         os.replace(path, target)
         with self._lock:
             self._new_files[digest] = _fingerprint(os.stat(target))
+            self._before_boot().discard(digest)
             self._sound.add(digest)
 
     def flush(self) -> None:
@@ -278,6 +286,7 @@ class BlobStore:
                 self._database.insert(connection, "pack", 2, small)
                 large = ((bytes.fromhex(digest), *print_) for digest, print_ in files.items())
                 self._database.insert(connection, "blobs", 5, large)
+                self._record_boots(connection, files)
             self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
@@ -297,9 +306,26 @@ class BlobStore:
                 "SELECT size, mtime_ns, ctime_ns, inode FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)
             )
             recorded = rows[0] if rows else None
+            if digest in self._before_boot():
+                recorded = None
         if recorded == now:
             return True
         return self._rehash(digest, path)
+
+    def _before_boot(self) -> set[Digest]:
+        """Return the files that the system may have lost the end of when it was stopped."""
+        if self._unsettled is None:
+            rows = self._database.rows("SELECT digest FROM unsettled WHERE boot != ?", (self.boot,))
+            self._unsettled = {raw.hex() for (raw,) in rows}
+        return self._unsettled
+
+    def _record_boots(self, connection: sqlite3.Connection, files: Iterable[Digest]) -> None:
+        """Write down which of `files` were written in this boot; those that were read since are settled."""
+        written = ((bytes.fromhex(digest), self.boot) for digest in files if self.boot and digest not in self._settled)
+        self._database.insert(connection, "unsettled", 2, written)
+        settled = [(bytes.fromhex(digest),) for digest in self._settled]
+        connection.executemany("DELETE FROM unsettled WHERE digest = ?", settled)
+        self._settled = set()
 
     def _rehash(self, digest: Digest, path: str) -> bool:
         """Judge a file whose fingerprint is unknown or has changed by its content."""
@@ -316,6 +342,9 @@ class BlobStore:
             return False
         with self._lock:
             self._new_files[digest] = fingerprint
+            if digest in self._before_boot():
+                self._before_boot().discard(digest)
+                self._settled.add(digest)
         return True
 
     def _file(self, digest: Digest) -> str:
@@ -324,41 +353,3 @@ class BlobStore:
 
 def _fingerprint(stat: os.stat_result) -> tuple[int, int, int, int]:
     return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
-def owner() -> str:
-    """Return how the names of this process's temporary files begin: its id, and the space of ids that it counts in.
-
-    Containers that share a store have the same ids, and cannot see each other's.
-    """
-    return f"{os.getpid()}-{_space()}-"
-
-
-@cache
-def _space() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
-    except OSError:
-        return "0"
-
-
-def remove_rubbish(root: str) -> None:
-    """Remove what killed processes left in `tmp`: files of processes that are gone.
-
-    Whether a process of another container is gone cannot be told; what it left is rubbish after ABANDONED_SECONDS.
-    """
-    folder, space = os.path.join(root, "tmp"), _space()
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in names:
-        pid, _, rest = name.partition("-")
-        if not pid.isdigit():
-            continue
-        path = os.path.join(folder, name)
-        with suppress(OSError):
-            is_own = rest.partition("-")[0] == space
-            if os.path.exists(f"/proc/{pid}") if is_own else os.lstat(path).st_mtime > time.time() - ABANDONED_SECONDS:
-                continue
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from buildsys.model.digest import digest_bytes
 from buildsys.snapshot import look, look_identity
 from buildsys.store.action_cache import ActionCache
-from buildsys.store.cas import SCHEMA, BlobStore, remove_rubbish
+from buildsys.store.cas import SCHEMA, BlobStore
 from buildsys.store.database import Database
 from buildsys.store.fault import store_fault
+from buildsys.store.rubbish import remove_rubbish
 
 if TYPE_CHECKING:
     from buildsys.snapshot import Seen

@@ -16,13 +16,13 @@ import pytest
 from buildsys.errors import EnvironmentFault
 from buildsys.model.action import ActionResult, Value
 from buildsys.model.digest import digest_bytes
-from buildsys.store import action_cache, cas
+from buildsys.store import action_cache, cas, rubbish
 from buildsys.store.action_cache import ActionCache
-from buildsys.store.cas import PACK_LIMIT, BlobMissing
+from buildsys.store.cas import PACK_LIMIT, BlobMissing, BlobStore
 from buildsys.store.local import LocalStore, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 SMALL, LARGE = b"small", b"L" * (PACK_LIMIT + 5)
@@ -269,6 +269,7 @@ class TestWriting:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, call, trouble)
+        store.blobs.boot = ""  # files are flushed then
         with pytest.raises(EnvironmentFault) as caught:
             store.blobs.put(LARGE)
         assert caught.value.code == code
@@ -292,7 +293,7 @@ class TestRubbish:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         tmp = stores.folder / "v1" / "tmp"
-        own = cas.owner().partition("-")[2]
+        own = rubbish.owner().partition("-")[2]
         (tmp / f"{dead.pid}-{own}1").write_bytes(b"half")
         (tmp / f"{dead.pid}-{own}scratch").mkdir()
         (tmp / f"{dead.pid}-{own}scratch" / "file").write_text("")
@@ -469,3 +470,68 @@ while True:
     store.actions.put(os.urandom(32).hex(), ActionResult(tuple(values)), "{}")
     store.flush()
 """
+
+
+class TestBoots:
+    """A file that was written before the system was started may not be whole, whatever `stat` says of it."""
+
+    @pytest.fixture
+    def again(self, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], LocalStore]:
+        def opened(boot: str) -> LocalStore:
+            monkeypatch.setattr(cas, "this_boot", lambda: boot)
+            return stores.open()
+
+        return opened
+
+    def spoil(self, store: LocalStore, digest: str) -> None:
+        """Replace a file by zeros of which `stat` says what was recorded."""
+        path = store.blobs.path(digest)
+        assert path is not None
+        os.chmod(path, 0o644)
+        Path(path).write_bytes(bytes(len(LARGE)))
+        found = os.stat(path)
+        with store.database.transaction() as connection:
+            connection.execute(
+                "UPDATE blobs SET mtime_ns = ?, ctime_ns = ?, inode = ?",
+                (found.st_mtime_ns, found.st_ctime_ns, found.st_ino),
+            )
+
+    def test_after_another_boot_a_file_is_hashed_before_it_is_trusted(self, again: Callable[[str], LocalStore]) -> None:
+        first = again("one")
+        digest = first.blobs.put(LARGE)
+        first.flush()
+        self.spoil(first, digest)
+        assert again("one").blobs.contains(digest), "within a boot, `stat` is trusted"
+        second = again("two")
+        assert not second.blobs.contains(digest)
+        with pytest.raises(BlobMissing):
+            second.blobs.open(digest)
+        assert second.blobs.put(LARGE) == digest
+        second.flush()
+        assert again("two").blobs.contains(digest)
+
+    def test_a_file_that_is_whole_is_hashed_once(
+        self, again: Callable[[str], LocalStore], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = again("one")
+        digest = first.blobs.put(LARGE)
+        first.flush()
+        second = again("two")
+        assert second.blobs.contains(digest)
+        second.flush()
+        monkeypatch.setattr(BlobStore, "_rehash", lambda *_: pytest.fail("it is known to be whole"))
+        for boot in ("two", "three"):
+            assert again(boot).blobs.contains(digest)
+
+    def test_where_boots_have_no_names_files_are_flushed(
+        self, again: Callable[[str], LocalStore], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flushed: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", flushed.append)
+        again("one").blobs.put(LARGE)
+        assert not flushed
+        store = again("")
+        store.blobs.put(LARGE + b"more")
+        assert len(flushed) == 1
+        store.flush()
+        assert store.database.rows("SELECT * FROM unsettled") == []
