@@ -3,7 +3,7 @@
 Layout of the versioned bucket, below the store's root:
 
     v1/cas/sha256/ab/<hex>   one read-only file for a blob of PACK_LIMIT bytes or more
-    v1/index.sqlite          `pack`: the bytes of smaller blobs; `blobs`: the fingerprint of each file; `actions`
+    v1/index.sqlite          `pack`: the bytes of smaller blobs; `files`: the fingerprint of each file; `actions`
     v1/tmp/                  blobs being written; whatever is found there when nobody writes is rubbish
 
 A blob is written to `tmp` and renamed, so a blob that is there is whole. A small blob is hashed each time it is read; a
@@ -11,8 +11,8 @@ large one is trusted while its fingerprint (size, mtime, ctime, inode) is the on
 hashed again otherwise. What fails the check is removed and counts as missing: its producer runs again.
 
 Nobody waits for the disk: what the system had not written out yet when it lost its power cannot be told by a
-fingerprint. So the boot in which a file was written is remembered (`unsettled`), and after another boot it is hashed
-again before it is trusted. Where boots cannot be told apart, files are flushed to the disk instead.
+fingerprint. So a fingerprint is trusted within the boot in which it was taken; after another one the file is hashed
+once more. Where boots cannot be told apart, files and the index are flushed to the disk instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from buildsys.store.rubbish import boot as this_boot
 from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from buildsys.store.database import Database
@@ -44,9 +43,8 @@ FLUSH_COUNT = 5000
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS blobs (
-    digest BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unsettled (digest BLOB PRIMARY KEY, boot TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (
+    digest BLOB PRIMARY KEY, boot TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS actions (
     key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL);
 """
@@ -139,9 +137,6 @@ class BlobStore:
         self._pending: dict[Digest, bytes] = {}
         self._pending_bytes = 0
         self._new_files: dict[Digest, tuple[int, int, int, int]] = {}
-        self._unsettled: set[Digest] | None = None
-        """Files that were written before the system was started; None until somebody asks."""
-        self._settled: set[Digest] = set()
         self._made: set[str] = set()
         self._sound: set[Digest] = set()
         self._serial = count()
@@ -271,7 +266,6 @@ class BlobStore:
         os.replace(path, target)
         with self._lock:
             self._new_files[digest] = _fingerprint(os.stat(target))
-            self._before_boot().discard(digest)
             self._sound.add(digest)
 
     def flush(self) -> None:
@@ -284,9 +278,8 @@ class BlobStore:
             with self._database.transaction() as connection:
                 small = ((bytes.fromhex(digest), pending[digest]) for digest in sorted(pending))
                 self._database.insert(connection, "pack", 2, small)
-                large = ((bytes.fromhex(digest), *print_) for digest, print_ in files.items())
-                self._database.insert(connection, "blobs", 5, large)
-                self._record_boots(connection, files)
+                large = ((bytes.fromhex(digest), self.boot, *print_) for digest, print_ in files.items())
+                self._database.insert(connection, "files", 6, large)
             self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
@@ -303,29 +296,13 @@ class BlobStore:
         recorded = self._new_files.get(digest)
         if recorded is None:
             rows = self._database.rows(
-                "SELECT size, mtime_ns, ctime_ns, inode FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)
+                "SELECT size, mtime_ns, ctime_ns, inode FROM files WHERE digest = ? AND boot = ?",
+                (bytes.fromhex(digest), self.boot),
             )
             recorded = rows[0] if rows else None
-            if digest in self._before_boot():
-                recorded = None
         if recorded == now:
             return True
         return self._rehash(digest, path)
-
-    def _before_boot(self) -> set[Digest]:
-        """Return the files that the system may have lost the end of when it was stopped."""
-        if self._unsettled is None:
-            rows = self._database.rows("SELECT digest FROM unsettled WHERE boot != ?", (self.boot,))
-            self._unsettled = {raw.hex() for (raw,) in rows}
-        return self._unsettled
-
-    def _record_boots(self, connection: sqlite3.Connection, files: Iterable[Digest]) -> None:
-        """Write down which of `files` were written in this boot; those that were read since are settled."""
-        written = ((bytes.fromhex(digest), self.boot) for digest in files if self.boot and digest not in self._settled)
-        self._database.insert(connection, "unsettled", 2, written)
-        settled = [(bytes.fromhex(digest),) for digest in self._settled]
-        connection.executemany("DELETE FROM unsettled WHERE digest = ?", settled)
-        self._settled = set()
 
     def _rehash(self, digest: Digest, path: str) -> bool:
         """Judge a file whose fingerprint is unknown or has changed by its content."""
@@ -342,9 +319,6 @@ class BlobStore:
             return False
         with self._lock:
             self._new_files[digest] = fingerprint
-            if digest in self._before_boot():
-                self._before_boot().discard(digest)
-                self._settled.add(digest)
         return True
 
     def _file(self, digest: Digest) -> str:

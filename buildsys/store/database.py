@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildsys.errors import EnvironmentFault, InternalError
 from buildsys.store.fault import disk_full, store_fault
+from buildsys.store.rubbish import boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +39,11 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class Database:
-    """One SQLite file in WAL mode, used by any thread, one statement at a time."""
+    """One SQLite file in WAL mode, used by any thread, one statement at a time.
+
+    It does not wait for the disk: its rows can be verified by whoever reads them, across a loss of power, too. Where
+    that takes telling boots apart (`rubbish.boot`), and they cannot be, it does.
+    """
 
     def __init__(self, path: str, schema: str, other: str = "--disk_cache=DIR") -> None:
         self.path = path
@@ -118,7 +123,7 @@ class Database:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(f"PRAGMA synchronous={'OFF' if boot() else 'NORMAL'}")
                 connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
                 connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
                 connection.executescript(self._schema)
