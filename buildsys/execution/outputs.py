@@ -149,9 +149,10 @@ class Outputs:
             if how.standing and not self._previous.take(path, part, alone=True):
                 how = how._replace(standing=0)
             self._previous.drop(path)
-            with open(part, "r+b" if how.standing else "wb", buffering=0) as stream:
-                stream.truncate(how.kept)
-                stream.seek(how.kept)
+            with open(part, "r+b" if how.standing else "xb", buffering=0) as stream:
+                if how.standing:  # cutting an empty file would have ext4 allocate its blocks at once when it is closed
+                    stream.truncate(how.kept)
+                    stream.seek(how.kept)
                 made = assembly.assemble(stream, segments, how, self._blobs, check)
             self._place(part, path, made.digest, _mode(executable), keep=True)
         if made.digest not in known and made.size >= assembly.SPACING:
