@@ -160,8 +160,8 @@ def command(name: str) -> Callable[[Request], int]:
         module = "build"
     elif name in {*QUERYING, "explain"}:
         module = "querying"
-    elif name == "help":
-        module = "help"
+    elif name in {"help", "cache"}:
+        module = name
     found: Callable[[Request], int] = getattr(import_module(f"buildsys.cli.commands.{module}"), name)
     return found
 

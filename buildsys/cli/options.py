@@ -14,11 +14,11 @@ from buildsys.errors import UsageError, did_you_mean
 BOOL, TEXT, LIST, NUMBER = "bool", "text", "list", "number"
 
 MAKING = ("build", "test", "run", "fetch")
-BUILDING = (*MAKING, "cquery", "aquery", "explain", "info", "clean")
+BUILDING = (*MAKING, "cquery", "aquery", "explain", "info", "cache", "clean")
 """The commands that inherit what rc files say for `build`."""
 CONFIGURING = (*MAKING, "cquery", "aquery")
 QUERYING = ("query", "cquery", "aquery")
-STORING = (*MAKING, "aquery", "explain", "info")
+STORING = (*MAKING, "aquery", "explain", "info", "cache")
 ANY = ("*",)
 STARTUP = ("startup",)
 
@@ -42,6 +42,7 @@ QUERY_FORMS = (
 )
 CQUERY_FORMS = ("label", "label_kind", "files", "graph", "jsonproto")
 AQUERY_FORMS = ("text", "summary", "jsonproto")
+CACHE_FORMS = ("text", "json")
 
 OPTIONS = (
     Option("output_base", TEXT, STARTUP, "", "where results of this workspace go (default: buildsys-out)", value="DIR"),
@@ -98,6 +99,7 @@ OPTIONS = (
     Option("output", TEXT, ("query",), "label", "the form of the answer", value="FORM", choices=QUERY_FORMS),
     Option("output", TEXT, ("cquery",), "label", "the form of the answer", value="FORM", choices=CQUERY_FORMS),
     Option("output", TEXT, ("aquery",), "text", "the form of the answer", value="FORM", choices=AQUERY_FORMS),
+    Option("output", TEXT, ("cache",), "text", "the form of the answer", value="FORM", choices=CACHE_FORMS),
     Option(
         "order_output",
         TEXT,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 COMMANDS = (
-    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "clean"),
+    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "cache", "clean"),
     *("help", "version", "shutdown"),
 )
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.model.action import ActionResult, Value
 from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from buildsys.model.digest import Digest
     from buildsys.store.database import Database
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 FLUSH_COUNT = 5000
 
 _BOOL = ("false", "true")
+
+_PAGE = """
+SELECT rowid, key, result, CASE WHEN substr(descriptor, 1, 1) = '{'
+    THEN substr(descriptor, instr(descriptor, '"mnemonic":"'), 80) ELSE substr(descriptor, 1, 80) END
+FROM actions WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+"""Of a descriptor, only what tells its kind is read."""
+
+
+class Kept(NamedTuple):
+    """A stored result, and what it is of: an action, by its `mnemonic`, or a `by_product` such as a frame."""
+
+    result: ActionResult
+    mnemonic: str
+    by_product: str
 
 
 class ActionCache:
@@ -86,6 +100,14 @@ class ActionCache:
         rows = self._database.rows("SELECT descriptor FROM actions WHERE key = ?", (bytes.fromhex(key),))
         return str(rows[0][0]) if rows else None
 
+    def pages(self, count: int) -> Iterator[list[Kept]]:
+        """Yield all results that are stored and sound, at most `count` at a time."""
+        last = 0
+        while rows := self._database.rows(_PAGE, (last, count)):
+            last = rows[-1][0]
+            sound = ((_unseal(raw.hex(), row), head) for _, raw, row, head in rows)
+            yield [Kept(_decode(text), *_names(head)) for text, head in sound if text is not None]
+
     def flush(self) -> None:
         """Make what was put visible to other processes, in one transaction, after the blobs that it names."""
         with self._lock:
@@ -118,3 +140,10 @@ def _seal(key: Digest, text: str) -> str:
 def _unseal(key: Digest, row: str) -> str | None:
     text = str(row).rpartition("\t")[0]
     return text if row == _seal(key, text) else None
+
+
+def _names(head: str) -> tuple[str, str]:
+    """Return the mnemonic of an action, or what kind of by-product it is, from what its descriptor begins with."""
+    if head.startswith('"mnemonic":"'):
+        return head.split('"')[3], ""
+    return "", head.partition(" ")[0]

@@ -224,6 +224,11 @@ class BlobStore:
         with self.open(digest) as stream:
             return stream.read()
 
+    def small_amount(self) -> tuple[int, int]:
+        """Return how many small blobs are stored, and their bytes in all; none is read."""
+        ((count, size),) = self._database.rows("SELECT count(*), total(length(data)) FROM pack")
+        return count, int(size)
+
     def size(self, digest: Digest) -> int:
         """Return the size of a blob in bytes. Raises `BlobMissing`."""
         data = self._small(digest)

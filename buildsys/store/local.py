@@ -20,6 +20,8 @@ EPOCH = "epoch"
 """A file with a random text that is made with the store, and written anew whenever results are removed from it:
 snapshots made before are then stale."""
 
+INDEX = "index.sqlite"
+
 BUCKET = "v1"
 """Formats change by beginning a new bucket; older and newer programs then share a folder in peace."""
 
@@ -56,13 +58,18 @@ class LocalStore(NamedTuple):
             self.database.close()
 
 
+def is_store(folder: str) -> bool:
+    """Tell whether there is a store in `folder`."""
+    return os.path.exists(os.path.join(folder, BUCKET, INDEX))
+
+
 def open_store(folder: str) -> LocalStore:
     """Open the store below `folder`, making it when it is new.
 
     Raises `EnvironmentFault` when the folder cannot be written.
     """
     root = os.path.join(folder, BUCKET)
-    database = Database(os.path.join(root, "index.sqlite"), SCHEMA)
+    database = Database(os.path.join(root, INDEX), SCHEMA)
     try:
         with open(os.path.join(root, EPOCH), "ab") as stream:
             if not stream.tell():

@@ -27,6 +27,7 @@ OPERANDS = {
     "run": "<options> <target> -- <arguments>",
     "explain": "<options> [<targets>]",
     "info": "<options> [<key>...]",
+    "cache": "<options> stats",
     "help": "[<command> | <topic> | <rule>]",
 }
 TARGET_SYNTAX = """\
