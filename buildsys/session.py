@@ -20,7 +20,7 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.analysis import choices as choices_module
 from buildsys.analysis.analyser import Analyser, Inputs
@@ -28,7 +28,6 @@ from buildsys.analysis.choices import Wanted
 from buildsys.analysis.configuration import choice_text
 from buildsys.analysis.placing import all_paths, output_paths
 from buildsys.errors import BuildError, BuildErrors, InternalError
-from buildsys.kubernetes import pins
 from buildsys.kubernetes.tables import Tables
 from buildsys.loading import patterns
 from buildsys.loading.files import FileReader
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from buildsys.execution.outcome import Options as ExecutionOptions
     from buildsys.execution.outcome import Outcome
     from buildsys.execution.stored import Stored
+    from buildsys.kubernetes.pins import Pins
     from buildsys.loading.place import Place
     from buildsys.model.action import Artifact
     from buildsys.model.digest import Digest
@@ -74,24 +74,25 @@ class Session:
     tables: Tables
     skipped: list[BuildError] = field(default_factory=list)
     """What was wrong with target patterns, where the rest is built all the same."""
-    _pins: pins.Pins | None = field(default=None)
+    _pins: Pins | None = field(default=None)
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
         """Return the locked digest of an external file."""
         found = self.pins().find(name, version, arch)
         return found.sha256 if found else None
 
-    def pins(self) -> pins.Pins:
+    def pins(self) -> Pins:
         """Return the lock file of the workspace, which is read when it is first asked for; without one it is empty."""
         if self._pins is None:
+            from buildsys.kubernetes import pins
+
             path = self.workspace.lockfile
             text = self.files.text(path) if self.files.is_file(path) else ""
             self._pins = pins.parse(text, path)
         return self._pins
 
 
-@dataclass(slots=True)
-class Analysed:
+class Analysed(NamedTuple):
     """Configured targets in the order asked for, those that cannot be, and the analyser that holds their actions."""
 
     targets: dict[Wanted, ConfiguredTarget]
@@ -100,8 +101,7 @@ class Analysed:
     errors: list[BuildError]
 
 
-@dataclass(slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The answer to a query: nodes of a universe, and what could not be looked at."""
 
     expression: Expression
@@ -110,8 +110,7 @@ class Answered:
     errors: list[BuildError]
 
 
-@dataclass(slots=True)
-class Built:
+class Built(NamedTuple):
     """The result of a build: per target the paths made (relative to the workspace); what ran; what was wrong."""
 
     analysed: Analysed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -172,6 +171,8 @@ def unset_mirror(what: str, parameter: str, at: Location | None) -> DependencyEr
 
 def _pause(base: float, attempt: int, retry_after: float) -> float:
     """Return how long to wait before the next attempt: what the server asked for, else twice as long each time."""
+    import random
+
     backoff = base * 2.0 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
     return max(retry_after, min(backoff, LONGEST_PAUSE))
 

@@ -1,22 +1,37 @@
-"""Versions and version ranges, over `packaging`: the only module that imports it."""
+"""Versions and version ranges, over `packaging`: the only module that imports it.
+
+Nearly all versions are numbers with dots, and nearly all ranges comparisons with such: these are compared here, as
+`packaging` would. It takes 20 ms to import, and judges whatever is more than that.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache, total_ordering
-from typing import TYPE_CHECKING
-
-from packaging.version import InvalidVersion
-from packaging.version import Version as _Version
+from typing import TYPE_CHECKING, TypeAlias
 
 from buildsys.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from packaging.specifiers import SpecifierSet
+    from packaging.version import Version as _Version
 
     from buildsys.errors import Location
 
-_CLAUSES = re.compile(r"[\s,]+(?=[<>=!~])")
+_Numbers: TypeAlias = tuple[int, ...]
+"""The numbers of a version without the zeroes at its end, which change nothing: `(1, 31)` of `1.31.0`."""
+
+_COMPARED: Mapping[str, Callable[[_Numbers, _Numbers], bool]] = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}
+"""What the operators of a range mean where no version on either side is more than numbers."""
 
 
 @total_ordering
@@ -26,26 +41,29 @@ class Version:
     Ordered by value; `str()` gives back the spelling, because the spelling names the download.
     """
 
-    __slots__ = ("_value", "text")
+    __slots__ = ("_numbers", "_value", "text")
 
-    def __init__(self, text: str, value: _Version) -> None:
+    def __init__(self, text: str, value: _Version | None) -> None:
         self.text = text
         self._value = value
+        """None where the text is numbers with dots."""
+        self._numbers = _numbers(self.release)
 
     @property
     def minor(self) -> str:
         """The release line, `1.23` of `1.23.4`."""
-        return f"{self._value.major}.{self._value.minor}"
+        major, minor, *_ = (*self.release, 0)
+        return f"{major}.{minor}"
 
     @property
     def release(self) -> tuple[int, ...]:
         """The numbers, `(1, 31, 0)` of `1.31.0-rc.0`."""
-        return self._value.release
+        return tuple(map(int, self.text.split("."))) if self._value is None else self._value.release
 
     @property
     def is_prerelease(self) -> bool:
         """Whether this is an alpha, a beta or a release candidate."""
-        return self._value.is_prerelease
+        return self._value is not None and self._value.is_prerelease
 
     def __str__(self) -> str:
         return self.text
@@ -54,19 +72,35 @@ class Version:
         return f"Version({self.text!r})"
 
     def __hash__(self) -> int:
-        return hash(self._value)
+        return hash(self._numbers)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Version) and self._value == other._value
+        if not isinstance(other, Version):
+            return False
+        if self._value is None and other._value is None:
+            return self._numbers == other._numbers
+        return self._whole() == other._whole()
 
     def __lt__(self, other: Version) -> bool:
-        return self._value < other._value
+        if self._value is None and other._value is None:
+            return self._numbers < other._numbers
+        return self._whole() < other._whole()
+
+    def _whole(self) -> _Version:
+        from packaging.version import Version as Whole
+
+        return Whole(self.text) if self._value is None else self._value
+
+    def counted(self) -> _Numbers | None:
+        """Return the numbers that a range without pre-releases compares; None where these do not say all."""
+        value = self._value
+        return self._numbers if value is None or (value.is_prerelease and not value.epoch) else None
 
     def within(self, clauses: SpecifierSet) -> bool:
         """Whether all `clauses` hold; a pre-release counts as its release unless a clause names a pre-release."""
-        value = self._value
+        value = self._whole()
         if value.is_prerelease and not any(_names_prerelease(clause.version) for clause in clauses):
-            value = _Version(value.base_version)
+            value = type(value)(value.base_version)
         return clauses.contains(value, prereleases=True)
 
 
@@ -77,15 +111,19 @@ class Range:
     release changed is in its candidates. Only a bound that names a pre-release tells the two apart.
     """
 
-    __slots__ = ("_clauses", "text")
+    __slots__ = ("_clauses", "_plain", "text")
 
-    def __init__(self, text: str, clauses: SpecifierSet) -> None:
+    def __init__(self, text: str, clauses: str) -> None:
         self.text = text
         self._clauses = clauses
+        self._plain = _plain(clauses)
 
     def contains(self, version: Version) -> bool:
         """Whether `version` lies in this range."""
-        return version.within(self._clauses)
+        numbers = version.counted()
+        if self._plain is None or numbers is None:
+            return version.within(_specifiers(self._clauses))
+        return all(_COMPARED[operator](numbers, bound) for operator, bound in self._plain)
 
     def __str__(self) -> str:
         return self.text
@@ -94,10 +132,10 @@ class Range:
         return f"Range({self.text!r})"
 
     def __hash__(self) -> int:
-        return hash(self._clauses)
+        return hash(_specifiers(self._clauses))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Range) and self._clauses == other._clauses
+        return isinstance(other, Range) and _specifiers(self._clauses) == _specifiers(other._clauses)
 
 
 def parse_version(text: str, at: Location | None = None) -> Version:
@@ -128,23 +166,64 @@ def try_version(text: str) -> Version | None:
     spelling = text.removeprefix("v")
     if not spelling[:1].isdecimal():
         return None
+    if _is_plain(spelling):
+        return Version(spelling, None)
+    from packaging.version import InvalidVersion
+    from packaging.version import Version as Whole
+
     try:
-        return Version(spelling, _Version(spelling))
+        return Version(spelling, Whole(spelling))
     except InvalidVersion:
         return None
 
 
 @lru_cache(maxsize=1024)
 def _range(text: str) -> Range | None:
-    # Here, since it is ten times slower to import than the rest and a lock file is read without it.
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    clauses = _CLAUSES.sub(",", text.strip())
-    try:
-        return Range(text, SpecifierSet(re.sub(r"(?<=[<>=~])\s*v?(?=\d)", "", clauses))) if clauses else None
-    except InvalidSpecifier:
+    clauses = re.sub(r"[\s,]+(?=[<>=!~])", ",", text.strip())
+    if not clauses:
         return None
+    clauses = re.sub(r"(?<=[<>=~])\s*v?(?=\d)", "", clauses)
+    if _plain(clauses) is None:
+        from packaging.specifiers import InvalidSpecifier
+
+        try:
+            _specifiers(clauses)
+        except InvalidSpecifier:
+            return None
+    return Range(text, clauses)
+
+
+@lru_cache(maxsize=1024)
+def _specifiers(clauses: str) -> SpecifierSet:
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(clauses)
+
+
+def _plain(clauses: str) -> tuple[tuple[str, _Numbers], ...] | None:
+    """Return operators and bounds where all bounds are numbers with dots."""
+    found: list[tuple[str, _Numbers]] = []
+    for clause in clauses.split(","):
+        bound = clause.lstrip("<>=!~")
+        operator = clause[: len(clause) - len(bound)]
+        if operator not in _COMPARED or not _is_plain(bound):
+            return None
+        found.append((operator, _numbers(tuple(map(int, bound.split("."))))))
+    return tuple(found)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and all(map(str.isdecimal, text.split(".")))
+
+
+def _numbers(release: tuple[int, ...]) -> _Numbers:
+    end = len(release)
+    while end and not release[end - 1]:
+        end -= 1
+    return release[:end]
 
 
 def _names_prerelease(text: str) -> bool:
-    return not text.endswith(".*") and _Version(text).is_prerelease
+    from packaging.version import Version as Whole
+
+    return not text.endswith(".*") and Whole(text).is_prerelease

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from buildsys.adapters.versions import parse_range, parse_version
 from buildsys.errors import BuildError, Location, UserError
-from buildsys.kubernetes.facts import FACTS, fact
 from buildsys.model.condition import unknown_parameter
 from buildsys.model.parameter import BOOL, VERSION
 
@@ -125,6 +124,8 @@ class Reader:
 
     def fact(self, name: str, at: Location | None = None) -> str:
         """Return a fact of the domain's tables. Raises `UserError` B602 when there is no such fact."""
+        from buildsys.kubernetes.facts import fact  # with all that knows Kubernetes: many workspaces use none
+
         try:
             return fact(name).compute(self._configuration.tables, self._optional)
         except BuildError as error:
@@ -154,7 +155,7 @@ class Reader:
                 if end < 0:
                     raise _brace(text, at)
                 name = text[position + 1 : end]
-                parts.append(self.fact(name, at) if name in FACTS or "." in name else self.param(name, at))
+                parts.append(self.fact(name, at) if "." in name else self.param(name, at))
                 position = end + 1
             elif character == "}":
                 raise _brace(text, at)

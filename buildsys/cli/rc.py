@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.cli.options import BUILDING, is_known, parse
@@ -166,6 +165,8 @@ def _read(path: str, root: str | None, lines: list[Line], seen: list[Seen], with
     except UnicodeDecodeError as error:
         message = f"cannot read the rc file {path}: it is not UTF-8 text"
         raise UsageError("B012", message, hint="save it as UTF-8") from error
+    import shlex  # here, since most builds read no rc file
+
     shown = os.path.relpath(path, root) if root and path.startswith(root + os.sep) else path
     pending, first = "", 0
     for number, raw in enumerate(text.splitlines(), 1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -51,6 +50,8 @@ class Request:
     @property
     def text(self) -> str:
         """The command line as it could be typed again; bytes that are no text are replaced."""
+        import shlex
+
         return shlex.join(self.typed).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def place(self) -> Place:

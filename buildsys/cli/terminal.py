@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,13 +11,13 @@ from buildsys.cli.defect import recorded
 from buildsys.errors import BuildError, BuildErrors
 from buildsys.model.events import NoEvents
 from buildsys.ui.diagnostics import Palette, describe_all
-from buildsys.ui.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from buildsys.model.action import Action
     from buildsys.model.events import Events
+    from buildsys.ui.progress import Progress
 
 
 class Reported(Exception):
@@ -36,10 +35,7 @@ class Terminal:
         wanted = color == "yes" or (color == "auto" and sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
         self.palette = Palette(colour=wanted)
         self.root = ""
-        self._progress = (
-            Progress(sys.stderr, shutil.get_terminal_size().columns) if show_progress and sys.stderr.isatty() else None
-        )
-
+        self._progress = _progress() if show_progress and sys.stderr.isatty() else None
         self._subcommands = subcommands
 
     @property
@@ -67,6 +63,14 @@ class Terminal:
     def answer(self, text: str, end: str = "\n") -> None:
         """Print a line of an answer."""
         sys.stdout.write(text + end)
+
+
+def _progress() -> Progress:
+    import shutil
+
+    from buildsys.ui.progress import Progress
+
+    return Progress(sys.stderr, shutil.get_terminal_size().columns)
 
 
 class _Subcommands(NoEvents):

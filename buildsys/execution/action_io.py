@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
@@ -20,7 +18,6 @@ from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
     from buildsys.execution.anticipation import Anticipation
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
     from buildsys.execution.stop import Stop
+    from buildsys.execution.threads import Threads
     from buildsys.model.action import Fetching, Segment, Writer
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
@@ -49,7 +47,7 @@ class Surroundings(NamedTuple):
     delivery: Delivery
     direct: Mapping[Artifact, str]
     stop: Stop
-    helpers: Executor
+    helpers: Threads
     fetching: Fetching
     events: Events
     anticipation: Anticipation
@@ -206,7 +204,7 @@ class BuildIO:
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Apply a function to items, several at a time."""
-        return list(self._around.helpers.map(function, items))
+        return self._around.helpers.map(function, items)
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
         """Make a blob of the store an output; False when it is not there."""
@@ -231,6 +229,8 @@ class BuildIO:
     def scratch(self) -> str:
         """Return a folder that is removed when the action ends."""
         if not self._scratch:
+            import tempfile
+
             self._scratch = tempfile.mkdtemp(prefix=owner(), dir=os.path.join(self._store.root, "tmp"))
         return self._scratch
 
@@ -263,4 +263,6 @@ class BuildIO:
     def clean(self) -> None:
         """Remove the scratch folder."""
         if self._scratch:
+            import shutil
+
             shutil.rmtree(self._scratch, ignore_errors=True)

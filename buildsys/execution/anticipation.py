@@ -6,8 +6,9 @@ compressed while others are still on their way. Nothing depends on it: what fail
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError, Executor, Future
+import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from buildsys.execution.action_io import BuildIO
@@ -29,7 +30,7 @@ class Anticipation:
 
     def __init__(self, graph: ActionGraph, order: Iterable[Action]) -> None:
         self._wanted: dict[Artifact, list[Action]] = {}
-        self._begun: dict[int, list[Future[None]]] = {}
+        self._begun: dict[int, list[threading.Event]] = {}
         self._offered: set[tuple[int, Digest]] = set()
         for action in order:
             if isinstance(action.operation, Anticipating):
@@ -49,7 +50,7 @@ class Anticipation:
             elif producer is not None:
                 self._wanted.setdefault(artifact, []).append(action)
 
-    def offer(self, made: Action, result: ActionResult, around: Surroundings, helpers: Executor) -> None:
+    def offer(self, made: Action, result: ActionResult, around: Surroundings) -> None:
         """Begin what can be done with the outputs of an action that has just run; from the coordinating thread."""
         if not self._wanted:
             return
@@ -59,13 +60,14 @@ class Anticipation:
                     mark = (id(action), payload.digest)
                     if mark not in self._offered and payload.size >= _least(action):
                         self._offered.add(mark)
-                        self._begun[id(action)].append(helpers.submit(_work, action, payload, around))
+                        done = threading.Event()
+                        self._begun[id(action)].append(done)
+                        around.helpers.submit(partial(_work, action, payload, around, done))
 
     def settle(self, action: Action) -> None:
         """Wait for what was begun for an action that is about to run; from its worker."""
-        for future in self._begun.get(id(action), ()):
-            with suppress(Exception, CancelledError):  # whatever it was, the action will meet it, too
-                future.result()
+        for done in self._begun.get(id(action), ()):
+            done.wait()
 
 
 def _least(action: Action) -> int:
@@ -79,11 +81,13 @@ def _payloads(value: Value, blobs: BlobStore) -> list[Value]:
     return [Value(e.digest, e.size) for e in Tree.from_bytes(blobs.read(value.digest)).entries if e.kind == FILE]
 
 
-def _work(action: Action, payload: Value, around: Surroundings) -> None:
+def _work(action: Action, payload: Value, around: Surroundings, done: threading.Event) -> None:
     """Do a part of the work of an action, in a helper's thread."""
     assert isinstance(action.operation, Anticipating)  # noqa: S101 - none other is wanted
     io = BuildIO(action, around)
     try:
-        action.operation.anticipate(io, payload)
-    finally:
+        with suppress(BaseException):  # whatever it is, the action will meet it, too
+            action.operation.anticipate(io, payload)
         io.clean()
+    finally:
+        done.set()

@@ -270,7 +270,7 @@ class Executor:
         action = task.action
         self._durations.add(action, seconds)
         self._outcome.ran.append(Ran(action, task.key, seconds))
-        self._anticipation.offer(action, result, self._around, self._workers.helpers)
+        self._anticipation.offer(action, result, self._around)
         if id(action) in self._hit:
             self._outcome.hits -= 1
             self._hit.discard(id(action))

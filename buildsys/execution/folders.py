@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 
 
@@ -34,6 +33,8 @@ def remove_folder(folder: str) -> None:
         for name in folders:
             if not os.path.islink(os.path.join(inside, name)):
                 open_folder(os.path.join(inside, name))
+    import shutil  # with three libraries of compression
+
     shutil.rmtree(folder)
 
 

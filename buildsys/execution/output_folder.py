@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 from buildsys.errors import UserError
 from buildsys.execution import previous
@@ -50,6 +49,8 @@ def remove(root: str, base: str, *, expunge: bool) -> list[str]:
                 for inner in folders:  # a tree may hold folders that nobody can list, or write to
                     if not os.path.islink(os.path.join(folder, inner)):
                         os.chmod(os.path.join(folder, inner), 0o700)
+            import shutil
+
             shutil.rmtree(path)
         else:
             os.unlink(path)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from buildsys.execution.threads import Threads
 from buildsys.model.action import ActionResult
 from buildsys.store.cas import BlobMissing
 
@@ -61,9 +62,9 @@ class Workers:
         self._jobs = options.jobs
         self._keep_going = options.keep_going
         self._halted = False
-        self._pool = ThreadPoolExecutor(options.jobs, "action")
-        self._network = ThreadPoolExecutor(options.downloads, "download")
-        self.helpers = ThreadPoolExecutor(options.jobs, "helper")
+        self._pool = Threads(options.jobs, "action")
+        self._network = Threads(options.downloads, "download")
+        self.helpers = Threads(options.jobs, "helper")
         self._queue: deque[Task] = deque()
         self._lock = threading.Lock()
         self._active = 0
@@ -79,7 +80,7 @@ class Workers:
         """Wait until everything that runs has stopped; what has not begun is forgotten."""
         self._stop.set()
         for pool in (self._pool, self._network, self.helpers):
-            pool.shutdown(cancel_futures=True)
+            pool.close()
 
     @property
     def backlog(self) -> int:
@@ -97,7 +98,7 @@ class Workers:
 
     def fetch(self, task: Task) -> None:
         """Have a task run that waits for others more than it works."""
-        self._network.submit(self._perform, task, quick=False)
+        self._network.submit(partial(self._perform, task, quick=False))
 
     def drop(self) -> list[Task]:
         """Take back the tasks that have not begun."""

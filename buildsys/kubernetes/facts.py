@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import UserError, did_you_mean
@@ -24,8 +23,7 @@ Get = Callable[[str], str]
 _ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A value that follows from the tables and the parameters; `compute` raises UserError when it has none."""
 
     doc: str

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from buildsys.adapters import yaml
 from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import BuildErrors, UserError, did_you_mean
 from buildsys.kubernetes import overrides
@@ -133,6 +132,8 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
             at=at,
             hint="write it like sea.hub:5000 or registry.example.com/mirror",
         )
+    from buildsys.adapters import yaml
+
     neutral = replace(options, image_repository=_PLACEHOLDER)
     text = "---\n".join(yaml.dump(document) for document in documents(tables, neutral, at))
     if not template:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from buildsys.adapters.versions import Version
     from buildsys.errors import Location
-    from buildsys.kubernetes.tables import Row, Table
+    from buildsys.kubernetes.rows import Row, Table
 
 
 def at_version(tables: Mapping[str, Table], name: str, version: Version, at: Location | None = None) -> Row:

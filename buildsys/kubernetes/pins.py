@@ -9,8 +9,7 @@ ARCH may be `any`; SOURCE is the comma-joined codes of who states the value; `#`
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters.versions import Version, try_version
 from buildsys.errors import BuildErrors, Location, UserError
@@ -28,8 +27,7 @@ NOT_FILES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Pin:
+class Pin(NamedTuple):
     """What one external file or image must be; `sources` are the codes of who states it."""
 
     kind: str

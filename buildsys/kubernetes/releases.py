@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters.versions import Range, Version, parse_version
 from buildsys.errors import InternalError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from buildsys.errors import Location
     from buildsys.kubernetes.tables import Tables
 
 _NEAREST = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """A Kubernetes release and the versions its kubeadm brings along.
 
     `coredns` is the tag as printed (`1.7.0`, `v1.8.6`) and `coredns_name` its path under the default repository;
@@ -87,16 +83,17 @@ def images_at(tables: Tables, of: Release, repository: str) -> tuple[str, ...]:
     return tuple(f"{repository}/{special.get(name, f'{name}:{tag}')}" for name in order.texts())
 
 
-def parse_releases(text: str) -> Mapping[str, Release]:
-    """Return the releases of data/releases.tsv by their version, oldest first."""
-    releases: dict[str, Release] = {}
-    for line in text.splitlines():
-        if line.startswith(("#", "release\t")):
-            continue
-        version, pause, etcd, coredns, repository, certainty, source = line.split("\t")
-        name, _, tag = coredns.rpartition(":")
-        releases[version] = Release(parse_version(version), pause, etcd, tag, name, repository, certainty, source)
-    return releases
+def release_lines(text: str) -> dict[str, str]:
+    """Return the lines of data/releases.tsv by their version, oldest first."""
+    lines = (line for line in text.splitlines() if not line.startswith(("#", "release\t")))
+    return {line.partition("\t")[0]: line for line in lines}
+
+
+def parse_release(line: str) -> Release:
+    """Return the release that a line of data/releases.tsv describes."""
+    version, pause, etcd, coredns, repository, certainty, source = line.split("\t")
+    name, _, tag = coredns.rpartition(":")
+    return Release(parse_version(version), pause, etcd, tag, name, repository, certainty, source)
 
 
 def _nearest(tables: Tables, version: Version) -> list[Version]:

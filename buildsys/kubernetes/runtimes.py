@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters.versions import Version, parse_version
 from buildsys.kubernetes.lookup import at_version
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from buildsys.kubernetes.tables import Tables
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(NamedTuple):
     """A version for a component, how sure that is, and who says so."""
 
     component: str
@@ -23,8 +21,7 @@ class Recommendation:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerdConfig:
+class ContainerdConfig(NamedTuple):
     """The format of a containerd's config.toml and the TOML tables where a cluster image sets something."""
 
     config_version: str

@@ -1,115 +1,108 @@
-"""The tables under data/: what a row is, how they are read, and how the row for a version is found."""
+"""The tables under data/, and how they are read; `rows.py` says what stands in them.
+
+A file is read when something in it is first asked for, and a table made when it is: most builds ask for few, and many
+for none.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from buildsys.adapters import yaml
-from buildsys.adapters.versions import Range, Version, parse_range
-from buildsys.errors import InternalError
-from buildsys.kubernetes.releases import Release, parse_releases
+from buildsys.adapters.versions import parse_range
+from buildsys.kubernetes import rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from buildsys.adapters.versions import Range
+    from buildsys.kubernetes.releases import Release
+    from buildsys.kubernetes.rows import Name, Setting, Table
+
+_OLDEST = "oldest_kubernetes"
 _DATA = os.path.join(os.path.dirname(__file__), "data")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One statement about a range of versions, and who says so."""
-
-    range: Range
-    values: Mapping[str, object]
-    certainty: str
-    source: str
-
-    def text(self, column: str = "value") -> str:
-        """Return the text in `column`. Raises InternalError when the table has none there."""
-        found = self.values.get(column)
-        if not isinstance(found, str):
-            raise InternalError("B690", f"a table row for {self.range} has no text in '{column}'")
-        return found
-
-    def texts(self, column: str = "value") -> tuple[str, ...]:
-        """Return the list of texts in `column`. Raises InternalError when the table has none there."""
-        found = self.values.get(column)
-        if not isinstance(found, list):
-            raise InternalError("B690", f"a table row for {self.range} has no list in '{column}'")
-        return tuple(str(item) for item in found)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of which the first that holds a version counts; `by` says whose version that is."""
-
-    doc: str
-    by: str
-    rows: tuple[Row, ...]
-
-    def find(self, version: Version) -> Row | None:
-        """Return the row that holds `version`, or None when the table says nothing about it."""
-        return next((row for row in self.rows if row.range.contains(version)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A value that buildsys writes at `path` of the document `kind`, for the releases in `range` (None: every one)."""
-
-    kind: str
-    path: tuple[str, ...]
-    range: Range | None
-    value: object
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A flag or feature gate that only the releases in `range` know, and what to use outside of it."""
-
-    range: Range
-    instead: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Tables:
-    """Everything buildsys knows about Kubernetes releases and container runtimes."""
+    """Everything buildsys knows about Kubernetes releases and container runtimes.
 
-    releases: Mapping[str, Release]
-    kubeadm: Mapping[str, Table]
-    runtimes: Mapping[str, Table]
-    combinations: Mapping[str, Table]
-    settings: tuple[Setting, ...]
-    fields: Mapping[str, tuple[tuple[Range, frozenset[str]], ...]]
-    types: Mapping[str, Mapping[str, str]]
-    flags: Mapping[str, Mapping[str, Name]]
-    feature_gates: Mapping[str, Name]
-    oldest_kubernetes: Range
+    `read` returns what the YAML file of a name holds.
+    """
+
+    def __init__(self, read: Callable[[str], object]) -> None:
+        self._read = read
 
     @classmethod
     def load(cls) -> Tables:
-        """Read the tables that are shipped with buildsys; the only I/O of this package."""
-        fields = _mapping(_read("fields.yaml"))
-        flags = _mapping(_read("flags.yaml"))
-        combinations = _mapping(_read("combinations.yaml"))
-        oldest = _mapping(combinations.pop("oldest_kubernetes"))
-        types = _mapping(fields.pop("types"))
-        kinds = {**_mapping(fields.pop("kubeadm")), **fields}
-        return cls(
-            releases=parse_releases(_text("releases.tsv")),
-            kubeadm=_tables(_read("kubeadm.yaml")),
-            runtimes=_tables(_read("runtimes.yaml")),
-            combinations=_tables(combinations),
-            settings=tuple(_setting(_mapping(row)) for row in _sequence(_read("settings.yaml"))),
-            fields={kind: _fields(ranges) for kind, ranges in kinds.items()},
-            types={kind: {field: str(type_) for field, type_ in _mapping(of).items()} for kind, of in types.items()},
-            flags={component: _names(names) for component, names in _mapping(flags["flags"]).items()},
-            feature_gates=_names(flags["feature_gates"]),
-            oldest_kubernetes=parse_range(f">={oldest['value']}"),
-        )
+        """Return the tables that are shipped with buildsys; reading them is the only I/O of this package."""
+        return cls(_read)
+
+    @cached_property
+    def releases(self) -> Mapping[str, Release]:
+        """The releases by version, oldest first."""
+        from buildsys.kubernetes.releases import parse_release, release_lines
+
+        return rows.Made(release_lines(_text("releases.tsv")), lambda line: parse_release(str(line)))
+
+    @cached_property
+    def kubeadm(self) -> Mapping[str, Table]:
+        """What kubeadm of a release reads and wants."""
+        return rows.Made(rows.mapping(self._read("kubeadm.yaml")), rows.table)
+
+    @cached_property
+    def runtimes(self) -> Mapping[str, Table]:
+        """Versions that go together, and how a runtime is configured."""
+        return rows.Made(rows.mapping(self._read("runtimes.yaml")), rows.table)
+
+    @cached_property
+    def combinations(self) -> Mapping[str, Table]:
+        """What does not work together."""
+        return rows.Made({k: v for k, v in self._combinations.items() if k != _OLDEST}, rows.table)
+
+    @cached_property
+    def oldest_kubernetes(self) -> Range:
+        """The releases that images can be made for."""
+        return parse_range(f">={rows.mapping(self._combinations[_OLDEST])['value']}")
+
+    @cached_property
+    def _combinations(self) -> dict[str, object]:
+        return rows.mapping(self._read("combinations.yaml"))
+
+    @cached_property
+    def settings(self) -> tuple[Setting, ...]:
+        """What buildsys writes into the documents of kubeadm.yml."""
+        return tuple(rows.setting(rows.mapping(row)) for row in rows.sequence(self._read("settings.yaml")))
+
+    @cached_property
+    def fields(self) -> Mapping[str, tuple[tuple[Range, frozenset[str]], ...]]:
+        """The fields of each kind and type, by versions."""
+        found = rows.mapping(self._fields["kubeadm"]) | self._fields
+        return rows.Made({kind: found[kind] for kind in found if kind not in {"kubeadm", "types"}}, rows.fields)
+
+    @cached_property
+    def types(self) -> Mapping[str, Mapping[str, str]]:
+        """The type of each field that is a mapping of known fields itself, by kind."""
+        types = rows.mapping(self._fields["types"])
+        return {kind: {field: str(type_) for field, type_ in rows.mapping(of).items()} for kind, of in types.items()}
+
+    @cached_property
+    def _fields(self) -> dict[str, object]:
+        return rows.mapping(self._read("fields.yaml"))
+
+    @cached_property
+    def flags(self) -> Mapping[str, Mapping[str, Name]]:
+        """Flags that not every release knows, by component."""
+        return {component: rows.names(names) for component, names in rows.mapping(self._flags["flags"]).items()}
+
+    @cached_property
+    def feature_gates(self) -> Mapping[str, Name]:
+        """Feature gates that not every release knows."""
+        return rows.names(self._flags["feature_gates"])
+
+    @cached_property
+    def _flags(self) -> dict[str, object]:
+        return rows.mapping(self._read("flags.yaml"))
 
 
 def _text(name: str) -> str:
@@ -118,58 +111,6 @@ def _text(name: str) -> str:
 
 
 def _read(name: str) -> object:
+    from buildsys.adapters import yaml
+
     return yaml.load(_text(name), f"buildsys/kubernetes/data/{name}")
-
-
-def _tables(data: object) -> dict[str, Table]:
-    return {name: _table(_mapping(table)) for name, table in _mapping(data).items()}
-
-
-def _table(table: dict[str, object]) -> Table:
-    rows = tuple(_row(dict(_mapping(row))) for row in _sequence(table["rows"]))
-    return Table(doc=str(table["doc"]), by=str(table.get("by", "kubernetes")), rows=rows)
-
-
-def _row(row: dict[str, object]) -> Row:
-    return Row(
-        range=parse_range(str(row.pop("range"))),
-        certainty=str(row.pop("certainty")),
-        source=str(row.pop("source")),
-        values=row,
-    )
-
-
-def _setting(row: dict[str, object]) -> Setting:
-    kind, *path = str(row["set"]).split(".")
-    only = parse_range(str(row["range"])) if "range" in row else None
-    return Setting(kind=kind, path=tuple(path), range=only, value=row["value"], source=str(row["source"]))
-
-
-def _fields(ranges: object) -> tuple[tuple[Range, frozenset[str]], ...]:
-    return tuple((parse_range(text), frozenset(_flat(names))) for text, names in _mapping(ranges).items())
-
-
-def _flat(names: object) -> list[str]:
-    flat: list[str] = []
-    for name in _sequence(names):
-        flat += _flat(name) if isinstance(name, list) else [str(name)]
-    return flat
-
-
-def _names(data: object) -> dict[str, Name]:
-    return {
-        name: Name(range=parse_range(str(row["range"])), instead=str(row["instead"]), source=str(row["source"]))
-        for name, row in ((name, _mapping(row)) for name, row in _mapping(data).items())
-    }
-
-
-def _mapping(data: object) -> dict[str, object]:
-    if not isinstance(data, dict):
-        raise InternalError("B690", f"a table is damaged: a mapping was expected, not {data!r:.80}")
-    return data
-
-
-def _sequence(data: object) -> list[object]:
-    if not isinstance(data, list):
-        raise InternalError("B690", f"a table is damaged: a list was expected, not {data!r:.80}")
-    return data

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from buildsys.adapters.yaml import boolean, number
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.model.document import BOOLEAN, FLOAT, INTEGER, SELECT, STRING, Mapping, Node, Scalar, Sequence, described
 
@@ -39,6 +38,8 @@ def text_fault(node: Node, wanted: str = STRING) -> UserError | None:
         return None
     if node.kind == "null":
         return UserError("B204", f"expected a {wanted}, not nothing", at=node.at, hint='write "" for an empty text')
+    from buildsys.adapters.yaml import boolean, number
+
     hint = f'write "{node.text}" in quotes'
     if node.kind in {INTEGER, FLOAT}:
         message = f"unquoted {wanted} {node.text}: YAML reads it as the number {number(node)}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from buildsys.adapters import yaml
 from buildsys.errors import EnvironmentFault, Location, UserError
 from buildsys.model.digest import digest_bytes
 from buildsys.snapshot import listed, look, scan
@@ -26,6 +25,8 @@ class FileReader:
 
     def document(self, path: str) -> Node | None:
         """Read and parse the YAML file at `path`, relative to the root."""
+        from buildsys.adapters import yaml
+
         return yaml.compose(self.text(path), path)
 
     def text(self, path: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildsys.adapters import yaml
 from buildsys.adapters.versions import parse_version
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
 from buildsys.loading.attributes import Found, examine
@@ -58,6 +57,8 @@ class PackageReader:
 
     def read(self, text: str) -> Read:
         """Return what a text declares, and everything that is wrong with it."""
+        from buildsys.adapters import yaml
+
         try:
             written = yaml.parse(text, self._path)
             if written is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from contextlib import suppress
 from functools import cache
@@ -56,4 +55,9 @@ def remove_rubbish(root: str) -> None:
             is_own = rest.partition("-")[0] == space
             if os.path.exists(f"/proc/{pid}") if is_own else os.lstat(path).st_mtime > time.time() - ABANDONED_SECONDS:
                 continue
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+            if os.path.isdir(path):
+                import shutil
+
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)

@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version as PackagingVersion
 
 from buildsys.adapters.versions import Range, Version, parse_range, parse_version, try_version
 from buildsys.errors import Location, UserError
@@ -102,3 +104,34 @@ def test_equal_ranges_and_versions_are_equal_values() -> None:
     assert (repr(parse_version("v1.2")), repr(parse_range("<2"))) == ("Version('1.2')", "Range('<2')")
     assert isinstance(parse_version("1.2"), Version)
     assert isinstance(parse_range("<2"), Range)
+
+
+# What is compared without `packaging` must come out as `packaging` has it.
+
+dotted = st.lists(st.integers(0, 3), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
+spellings = st.builds(str.__add__, dotted, st.sampled_from(["", "", "", "-rc.0", ".dev1", "+k3s1", ".post1", "a1"]))
+operators = st.sampled_from([">=", "<=", ">", "<", "==", "!="])
+bounds = spellings.filter(lambda text: "+" not in text)
+clauses = st.lists(st.builds(str.__add__, operators, bounds), min_size=1, max_size=3).map(",".join)
+
+
+@given(spellings, spellings)
+def test_versions_compare_as_packaging_has_them(a: str, b: str) -> None:
+    x, y = parse_version(a), parse_version(b)
+    left, right = PackagingVersion(a), PackagingVersion(b)
+    assert ((x < y), (x == y), x.release, x.is_prerelease) == (
+        (left < right),
+        (left == right),
+        left.release,
+        left.is_prerelease,
+    )
+    assert x.minor == f"{left.major}.{left.minor}"
+    assert x != y or hash(x) == hash(y)
+
+
+@given(clauses, spellings)
+def test_ranges_hold_what_packaging_says(text: str, version: str) -> None:
+    value = PackagingVersion(version)
+    if value.is_prerelease and not any(PackagingVersion(part.lstrip("<>=!")).is_prerelease for part in text.split(",")):
+        value = PackagingVersion(value.base_version)
+    assert parse_range(text).contains(parse_version(version)) is SpecifierSet(text).contains(value, prereleases=True)

@@ -11,7 +11,8 @@ import buildsys.kubernetes
 from buildsys.adapters.versions import parse_version
 from buildsys.errors import InternalError, UserError
 from buildsys.kubernetes.lookup import at_version
-from buildsys.kubernetes.tables import Row, Table, Tables
+from buildsys.kubernetes.rows import Row, Table
+from buildsys.kubernetes.tables import Tables
 
 PACKAGE = Path(buildsys.kubernetes.__file__).parent
 CERTAINTIES = {"certain", "inferred", "verified", "documented", "recalled"}
