@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from buildsys import snapshot
 from tests.space import Space
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AGES_NS = 60_000_000_000
+
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")  # a machine with much else to do is no fault of what is tested
 
 
 @pytest.fixture
