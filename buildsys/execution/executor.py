@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 2.0
 """How much work a kill can cost: results are made durable this often."""
 
+PATIENCE_SECONDS = 0.1
+"""How long to wait for quick actions before going on; usually they are done by then, and would only be slowed down."""
+
 WAVE = 256
 """How many actions are examined together."""
 
@@ -100,7 +103,7 @@ class Executor:
             self._anticipation = Anticipation(self._graph, order)
             del order
         try:
-            with Workers(self._options, self._stop, self._durations.is_quick) as self._workers:
+            with Workers(self._options, self._stop) as self._workers:
                 self._around = self._surroundings()
                 with self._events.phase("execution"):
                     self._loop()
@@ -136,6 +139,8 @@ class Executor:
             busy = bool(self._waiting) and self._workers.backlog < BACKLOG
             if busy:
                 self._examine(self._waiting.take(WAVE))
+            while self._workers.hurrying and (reports := self._workers.reports(PATIENCE_SECONDS)):
+                self._take(reports)
             if self._running:  # while one action takes long, the others' results are made durable
                 self._take(self._workers.reports(0 if busy else FLUSH_SECONDS))
             if time.monotonic() - self._flushed > FLUSH_SECONDS:
@@ -191,7 +196,7 @@ class Executor:
         if self._lacks(action, io):
             return
         self._running[key] = [action]
-        task = Task(action, key, descriptor, io)
+        task = Task(action, key, descriptor, io, self._durations.is_quick(action))
         if getattr(action.operation, "POOL", "") == NETWORK:
             self._workers.fetch(task)
         else:

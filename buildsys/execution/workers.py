@@ -1,8 +1,9 @@
 """Workers: threads that run operations, and what they report.
 
-Waking the coordinating thread costs more than rendering a template. So a worker takes tasks off a queue as it can, and
-wakes it after a while (or when it runs dry) for all that were done by then; around an operation that may take long it
-reports what it has before, that it begins, and at once what came of it.
+Waking the coordinating thread costs more than rendering a template, and threads that all want the interpreter, and
+give it up for each small file, spend half of their time on handing it over. So tasks that are known to be quick are
+left to one worker, which takes them off a queue and reports when it runs dry (or after a while); the coordinating
+thread had better wait for it. Of any other task it is reported that it begins, and at once what came of it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from buildsys.model.action import ActionResult
 from buildsys.store.cas import BlobMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from buildsys.execution.action_io import BuildIO
@@ -39,6 +39,8 @@ class Task(NamedTuple):
     key: Digest
     descriptor: str
     io: BuildIO
+    quick: bool = False
+    """It is known that such actions take next to no time."""
 
 
 class Report(NamedTuple):
@@ -56,9 +58,8 @@ class Report(NamedTuple):
 class Workers:
     """Threads for operations, for downloads, and for the parts of large operations (`helpers`)."""
 
-    def __init__(self, options: Options, stop: Stop, is_quick: Callable[[Action], bool]) -> None:
+    def __init__(self, options: Options, stop: Stop) -> None:
         self._stop = stop
-        self._is_quick = is_quick
         self._jobs = options.jobs
         self._keep_going = options.keep_going
         self._halted = False
@@ -68,6 +69,9 @@ class Workers:
         self._queue: deque[Task] = deque()
         self._lock = threading.Lock()
         self._active = 0
+        self._slow = 0
+        self.hurrying = 0
+        """How many quick tasks have not been reported."""
         self._reports: deque[Report] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
 
@@ -90,15 +94,16 @@ class Workers:
     def start(self, task: Task) -> None:
         """Have a task run as soon as a worker is free."""
         self._queue.append(task)
+        self.hurrying += task.quick
         with self._lock:
-            if self._active == self._jobs:
+            if self._active == self._jobs or (task.quick and self._active > self._slow):
                 return
             self._active += 1
         self._pool.submit(self._work)
 
     def fetch(self, task: Task) -> None:
         """Have a task run that waits for others more than it works."""
-        self._network.submit(partial(self._perform, task, quick=False))
+        self._network.submit(partial(self._perform, task._replace(quick=False)))
 
     def drop(self) -> list[Task]:
         """Take back the tasks that have not begun."""
@@ -108,6 +113,7 @@ class Workers:
                 dropped.append(self._queue.popleft())
             except IndexError:
                 break
+        self.hurrying -= sum(task.quick for task in dropped)
         return dropped
 
     def reports(self, seconds: float) -> list[Report]:
@@ -117,7 +123,9 @@ class Workers:
                 self._bell.get(timeout=seconds)
         while not self._bell.empty():
             self._bell.get()
-        return [self._reports.popleft() for _ in range(len(self._reports))]
+        found = [self._reports.popleft() for _ in range(len(self._reports))]
+        self.hurrying -= sum(report.task.quick for report in found)
+        return found
 
     def _work(self) -> None:
         """Run tasks until there are none, in a thread of its own."""
@@ -131,20 +139,26 @@ class Workers:
                         continue
                     self._active -= 1
                 break
-            quick = self._is_quick(task.action)
-            self._perform(task, quick=quick)
-            if quick and time.monotonic() - told > REPORT_SECONDS:
+            if not task.quick:
+                with self._lock:
+                    self._slow += 1
+                self._perform(task)
+                with self._lock:
+                    self._slow -= 1
+                continue
+            self._perform(task)
+            if time.monotonic() - told > REPORT_SECONDS:
                 self._bell.put(None)
                 told = time.monotonic()
         self._bell.put(None)
 
-    def _perform(self, task: Task, *, quick: bool) -> None:
-        if not quick:
+    def _perform(self, task: Task) -> None:
+        if not task.quick:
             self._reports.append(Report(task, None, 0.0, begun=False))
             self._bell.put(None)
         result, seconds = task.io.perform(task.key)
         if not self._keep_going and not isinstance(result, ActionResult | BlobMissing):
             self._halted = True  # nothing new begins before this has been heard of
-        self._reports.append(Report(task, result, seconds, begun=not quick))
-        if not quick:
+        self._reports.append(Report(task, result, seconds, begun=not task.quick))
+        if not task.quick:
             self._bell.put(None)
