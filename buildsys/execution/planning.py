@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _BATCH = 1000
 """Records that are written together."""
 
+_PLAIN = frozenset((str, int, bool, type(None)))
+"""What stands in a record as it is."""
+
 _OWN = "buildsys."
 """Classes of this program can be found again by name; those of a workspace's rules are not read from a plan."""
 
@@ -34,10 +37,11 @@ def write(file: str, check: bytes, packages: str, outcome: Outcome, paths: Mappi
     build loads and analyses.
     """
     actions = _reached(outcome)
-    artifacts = dict.fromkeys(artifact for action in actions for artifact in (*action.inputs, *action.outputs))
-    ordered = sorted((a for a in artifacts if a.is_source), key=lambda a: (a.path, a))
-    ordered += [a for a in artifacts if not a.is_source]
-    numbers = {artifact: number for number, artifact in enumerate(ordered)}
+    numbers = dict.fromkeys((artifact for action in actions for artifact in (*action.inputs, *action.outputs)), 0)
+    ordered = sorted((a for a in numbers if a.is_source), key=lambda a: (a.path, a))
+    ordered += [a for a in numbers if not a.is_source]
+    for number, artifact in enumerate(ordered):
+        numbers[artifact] = number
     encoder = _Encoder()
     part = f"{file}.{os.getpid()}"
     with suppress(OSError), open(part, "wb") as stream:
@@ -97,13 +101,13 @@ class _Encoder:
 
     def _encode(self, value: Any, positions: Mapping[Artifact, int]) -> Any:
         """Return what marshal can hold: of an input its position, of a tuple or object a list or a dictionary."""
-        if value is None or type(value) in {str, int, bool}:
-            return value
-        if type(value) is tuple:
-            return [self._encode(item, positions) for item in value]
-        if type(value) is Artifact and value in positions:
-            return {-1: positions[value]}
         kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is tuple:
+            return [item if type(item) in _PLAIN else self._encode(item, positions) for item in value]
+        if kind is Artifact and value in positions:
+            return {-1: positions[value]}
         number = self._known.get(kind)
         if number is None:
             number = self._known[kind] = len(self.names)
