@@ -60,6 +60,11 @@ class Tarball(BaseOperation):
         found = {part.digest for piece in recipe for part in frames.parts(piece) if part.digest}
         return [io.value(self.tree).digest, *sorted(found)]
 
+    @property
+    def in_advance(self) -> str:
+        """A frame depends on the payload and the compressor."""
+        return f"{self.compression} {self.level}"
+
     def anticipate(self, io: ActionIO, payload: Value) -> None:
         """Make and remember the frame of a payload that will be in the tree. Raises `ValueError` as `compressor`."""
         squeeze = compressors.compressor(self.compression, self.level)

@@ -9,70 +9,93 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from buildsys.execution.action_io import BuildIO
-from buildsys.model.action import Anticipating, Value
+from buildsys.model.action import Value
 from buildsys.model.tree import FILE, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from buildsys.execution.action_io import Surroundings
-    from buildsys.model.action import Action, ActionResult, Artifact
+    from buildsys.model.action import Action, ActionResult, Anticipating, Artifact
     from buildsys.model.digest import Digest
     from buildsys.model.graph import ActionGraph
     from buildsys.store.cas import BlobStore
 
 
+class _Able(NamedTuple):
+    """An action that can work in advance."""
+
+    action: Action
+    operation: Anticipating
+
+
 class Anticipation:
-    """The actions that can work in advance, the artifacts that reach them unchanged, and the work begun for them."""
+    """The actions that can work in advance, the artifacts that reach them unchanged, and the work begun for them.
+
+    What several actions would do alike is done for all of them at once.
+    """
 
     def __init__(self, graph: ActionGraph, order: Iterable[Action]) -> None:
-        self._wanted: dict[Artifact, list[Action]] = {}
-        self._begun: dict[int, list[threading.Event]] = {}
-        self._offered: set[tuple[int, Digest]] = set()
+        self._wanted: dict[Artifact, dict[str, _Able]] = {}
+        self._sources: dict[int, tuple[str, list[Artifact]]] = {}
+        self._begun: dict[tuple[str, Artifact], list[threading.Event]] = {}
+        self._offered: dict[tuple[str, Digest], threading.Event] = {}
         for action in order:
-            if isinstance(action.operation, Anticipating):
-                self._begun[id(action)] = []
-                self._trace(graph, action)
-
-    def _trace(self, graph: ActionGraph, action: Action) -> None:
-        """Find the artifacts whose payloads reach an action as they are: through those that only pass them on."""
-        pending, seen = list(action.inputs), set(action.inputs)
-        while pending:
-            artifact = pending.pop()
-            producer = graph.producer(artifact)
-            if producer is not None and producer.operation.PASSES:
-                new = [a for a in producer.inputs if a not in seen]
-                seen.update(new)
-                pending += new
-            elif producer is not None:
-                self._wanted.setdefault(artifact, []).append(action)
+            operation = action.operation
+            if _anticipates(operation):
+                work, sources = operation.in_advance, list(_traced(graph, action))
+                self._sources[id(action)] = (work, sources)
+                for artifact in sources:
+                    self._wanted.setdefault(artifact, {}).setdefault(work, _Able(action, operation))
 
     def offer(self, made: Action, result: ActionResult, around: Surroundings) -> None:
         """Begin what can be done with the outputs of an action that has just run; from the coordinating thread."""
-        if not self._wanted:
-            return
         for artifact, value in zip(made.outputs, result.outputs, strict=True):
-            for action in self._wanted.get(artifact, ()):
-                for payload in _payloads(value, around.store.blobs):
-                    mark = (id(action), payload.digest)
-                    if mark not in self._offered and payload.size >= _least(action):
-                        self._offered.add(mark)
-                        done = threading.Event()
-                        self._begun[id(action)].append(done)
-                        around.helpers.submit(partial(_work, action, payload, around, done))
+            wanted = self._wanted.get(artifact)
+            if not wanted:
+                continue
+            payloads = _payloads(value, around.store.blobs)
+            for work, able in wanted.items():
+                least = able.operation.ANTICIPATED
+                begun = [self._begin(work, able, p, around) for p in payloads if p.size >= least]
+                self._begun[work, artifact] = begun
+
+    def _begin(self, work: str, able: _Able, payload: Value, around: Surroundings) -> threading.Event:
+        """Begin the work with a payload, unless it was begun before; return what tells when it is done."""
+        done = self._offered.get((work, payload.digest))
+        if done is None:
+            done = self._offered[work, payload.digest] = threading.Event()
+            around.helpers.submit(partial(_work, able, payload, around, done))
+        return done
 
     def settle(self, action: Action) -> None:
         """Wait for what was begun for an action that is about to run; from its worker."""
-        for done in self._begun.get(id(action), ()):
-            done.wait()
+        work, sources = self._sources.get(id(action), ("", []))
+        for artifact in sources:
+            for done in self._begun.get((work, artifact), ()):
+                done.wait()
 
 
-def _least(action: Action) -> int:
-    assert isinstance(action.operation, Anticipating)  # noqa: S101 - none other is wanted
-    return action.operation.ANTICIPATED
+def _traced(graph: ActionGraph, action: Action) -> Iterator[Artifact]:
+    """Yield the artifacts whose payloads reach an action as they are: through those that only pass them on."""
+    pending, seen = list(action.inputs), set(action.inputs)
+    while pending:
+        artifact = pending.pop()
+        producer = graph.producer(artifact)
+        if producer is not None and producer.operation.PASSES:
+            new = [a for a in producer.inputs if a not in seen]
+            seen.update(new)
+            pending += new
+        elif producer is not None:
+            yield artifact
+
+
+def _anticipates(operation: object) -> TypeGuard[Anticipating]:
+    """Tell whether an operation can work in advance; `isinstance` would take a thousand times as long."""
+    return hasattr(operation, "anticipate")
 
 
 def _payloads(value: Value, blobs: BlobStore) -> list[Value]:
@@ -81,13 +104,12 @@ def _payloads(value: Value, blobs: BlobStore) -> list[Value]:
     return [Value(e.digest, e.size) for e in Tree.from_bytes(blobs.read(value.digest)).entries if e.kind == FILE]
 
 
-def _work(action: Action, payload: Value, around: Surroundings, done: threading.Event) -> None:
+def _work(able: _Able, payload: Value, around: Surroundings, done: threading.Event) -> None:
     """Do a part of the work of an action, in a helper's thread."""
-    assert isinstance(action.operation, Anticipating)  # noqa: S101 - none other is wanted
-    io = BuildIO(action, around)
+    io = BuildIO(able.action, around)
     try:
         with suppress(BaseException):  # whatever it is, the action will meet it, too
-            action.operation.anticipate(io, payload)
+            able.operation.anticipate(io, payload)
         io.clean()
     finally:
         done.set()

@@ -187,7 +187,6 @@ class Operation(Protocol):
     def execute(self, io: ActionIO) -> None: ...
 
 
-@runtime_checkable
 class Anticipating(Protocol):
     """An operation that can do the part of its work that takes one payload alone before its other inputs are there.
 
@@ -195,6 +194,11 @@ class Anticipating(Protocol):
     """
 
     ANTICIPATED: ClassVar[int]
+
+    @property
+    def in_advance(self) -> str:
+        """What is done with a payload in advance: the same text says the same of another operation."""
+        ...
 
     def anticipate(self, io: ActionIO, payload: Value) -> None: ...
 

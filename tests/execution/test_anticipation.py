@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from buildsys.model.action import Action, ActionIO, Artifact
+    from buildsys.model.action import Action, ActionIO, Artifact, Value
 
 SIZE = 400_000
 SECONDS = 20.0
@@ -96,6 +96,37 @@ def test_each_payload_is_compressed_once(engine: Engine, monkeypatch: pytest.Mon
         BEHAVIOURS[f"toy{number}"] = writes(number % 3)
     engine.good(graph(*(f"toy{number}" for number in range(6))), output("tar"))
     assert sum(size >= SIZE for size in frames) == 3, "equal payloads have one frame"
+
+
+def test_several_tarballs_share_what_is_done_in_advance(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two compress alike, a third does not; each frame that both have is made once, whoever is first."""
+    frames: list[int] = []
+    compress = zstd.compress_stream
+
+    def counting(src: object, dst: object, size: int, level: int) -> None:
+        frames.append(size)
+        compress(src, dst, size, level)  # type: ignore[arg-type]
+
+    offered: list[str] = []
+    anticipate = Tarball.anticipate
+
+    def noting(self: Tarball, io: ActionIO, value: Value) -> None:
+        offered.append(f"{self.level} {value.digest}")
+        anticipate(self, io, value)
+
+    monkeypatch.setattr(zstd, "compress_stream", counting)
+    monkeypatch.setattr(Tarball, "anticipate", noting)
+    for number in range(3):
+        BEHAVIOURS[f"toy{number}"] = writes(number)
+    made = graph("toy0", "toy1", "toy2")
+    for name, level in (("second", 0), ("third", 1)):
+        operation = Tarball(tree=output("tree"), level=level)
+        owner = Label("p", name)
+        made.append(make_action(operation, (output(name),), owner=owner, config="", progress=name, tools={}))
+    engine.good(made, output("tar"), output("second"), output("third"))
+    assert len(offered) == len(set(offered)) == 2 * 3
+    assert sum(size >= SIZE for size in frames) == 2 * 3
+    assert engine.bin("p/tar").read_bytes() == engine.bin("p/second").read_bytes()
 
 
 def test_what_fails_in_advance_is_done_by_the_action(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
