@@ -38,7 +38,7 @@ def write(file: str, check: bytes, packages: str, outcome: Outcome, paths: Mappi
     """
     actions = _reached(outcome)
     numbers = dict.fromkeys((artifact for action in actions for artifact in (*action.inputs, *action.outputs)), 0)
-    ordered = sorted((a for a in numbers if a.is_source), key=lambda a: (a.path, a))
+    ordered = sorted((a for a in numbers if a.is_source), key=lambda a: a.path)
     ordered += [a for a in numbers if not a.is_source]
     for number, artifact in enumerate(ordered):
         numbers[artifact] = number
