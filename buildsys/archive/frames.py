@@ -98,13 +98,15 @@ def recipe(tree: Tree, epoch: int = tar.EPOCH) -> Iterator[Piece]:
     for entry in walk(tree):
         is_large = _is_large(entry)
         has_payload = entry.kind == FILE and entry.size > 0 and not is_large
-        part = Part(tar.header(entry, epoch), *((entry.digest, entry.size) if has_payload else ()))
-        if held and size + part.span > GROUP:
+        data = tar.header(entry, epoch)
+        part = Part(data, entry.digest, entry.size) if has_payload else Part(data)
+        span = part.span
+        if held and size + span > GROUP:
             yield Group(tuple(held))
             held, size = [], 0
         held.append(part)
-        size += part.span
-        if is_large or _is_border(entry.path, part.span):
+        size += span
+        if is_large or _is_border(entry.path, span):
             yield Group(tuple(held))
             held, size = [], 0
         if is_large:

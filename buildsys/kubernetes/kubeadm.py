@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from buildsys.adapters.versions import Version, parse_version
@@ -132,14 +134,20 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
             at=at,
             hint="write it like sea.hub:5000 or registry.example.com/mirror",
         )
-    from buildsys.adapters import yaml
-
     neutral = replace(options, image_repository=_PLACEHOLDER)
-    text = "---\n".join(yaml.dump(document) for document in documents(tables, neutral, at))
+    text = "---\n".join(_as_yaml(json.dumps(document)) for document in documents(tables, neutral, at))
     if not template:
         return text.replace(_PLACEHOLDER, options.image_repository)
     text = text.replace("{{", '{{"{{"}}')
     return text.replace(_PLACEHOLDER, f'{{{{or .RegistryURL "{options.image_repository}"}}}}')
+
+
+@lru_cache(maxsize=1024)
+def _as_yaml(document: str) -> str:
+    """Return a document, given as JSON, as YAML; most are the same for many releases, and writing YAML is slow."""
+    from buildsys.adapters import yaml
+
+    return yaml.dump(json.loads(document))
 
 
 def _api(tables: Tables, options: KubeadmOptions, at: Location | None) -> str:

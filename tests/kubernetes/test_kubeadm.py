@@ -80,6 +80,23 @@ def test_golden(version: str, cri: str) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
+def test_what_releases_share_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the releases of a minor, only ClusterConfiguration differs."""
+    written: list[object] = []
+    dump = yaml.dump
+
+    def counting(document: object) -> str:
+        written.append(document)
+        return dump(document)
+
+    monkeypatch.setattr(yaml, "dump", counting)
+    own = {"image_repository": "once.example.com", "pod_subnet": "10.99.0.0/16", "cri": "docker"}
+    for version in ("1.30.1", "1.30.2", "1.30.3"):
+        for template in (False, True):
+            render(TABLES, options(version, **own), template=template)
+    assert len(written) <= 4 + 3
+
+
 @pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("repository", ["sea.hub:5000", "registry.example.com/mirror/k8s", "10.0.0.1:5000"])
 def test_the_template_without_an_environment_is_the_plain_file(version: str, repository: str) -> None:

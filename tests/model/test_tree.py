@@ -185,6 +185,8 @@ def test_a_tree_comes_back_and_is_sound(given_entries: list[Entry]) -> None:
         tree = Tree.of(given_entries)
     except PathFault:
         return
+    written = [json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in tree.entries]
+    assert tree.to_bytes().decode().split("\n") == [*written, ""]
     again = Tree.from_bytes(tree.to_bytes())
     assert again == tree
     assert hash(again) == hash(tree)
