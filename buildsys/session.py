@@ -22,16 +22,18 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys import recording
 from buildsys.analysis import choices as choices_module
 from buildsys.analysis.analyser import Analyser, Inputs
 from buildsys.analysis.choices import Wanted
 from buildsys.analysis.configuration import choice_text
 from buildsys.analysis.placing import all_paths, output_paths
 from buildsys.errors import BuildError, BuildErrors, InternalError
-from buildsys.kubernetes.tables import Tables
+from buildsys.kubernetes.tables import Tables, read
 from buildsys.loading import patterns
 from buildsys.loading.files import FileReader
 from buildsys.loading.loader import Loader
+from buildsys.loading.parsed import Parsed
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.growth import growing
@@ -84,11 +86,9 @@ class Session:
     def pins(self) -> Pins:
         """Return the lock file of the workspace, which is read when it is first asked for; without one it is empty."""
         if self._pins is None:
-            from buildsys.kubernetes import pins
+            from buildsys.loading.lockfile import read_pins
 
-            path = self.workspace.lockfile
-            text = self.files.text(path) if self.files.is_file(path) else ""
-            self._pins = pins.parse(text, path)
+            self._pins = read_pins(self.files, self.workspace.lockfile)
         return self._pins
 
 
@@ -131,14 +131,16 @@ class Built(NamedTuple):
         return [*self.analysed.errors, *self.outcome.errors]
 
 
-def open_workspace(place: Place) -> Session:
-    """Read the workspace file and the rules."""
-    files = FileReader(place.root)
+def open_workspace(place: Place, program: Sequence[Seen] | None = None) -> Session:
+    """Read the workspace file and the rules; `program` is what was seen of the program's own files."""
+    parsed = Parsed(place.output_base, recording.program() if program is None else program)
+    files = FileReader(place.root, parsed)
+    tables = Tables(lambda name: parsed.of(f"table {name}", "", lambda: read(name)))
     workspace = load_workspace(place.root, files)
     rules = load_rules(workspace, files)
     inside = os.path.relpath(os.path.join(place.root, place.here), os.path.join(place.root, workspace.packages))
     here = "" if inside in {".", ".."} or inside.startswith("../") else inside
-    return Session(place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), Tables.load())
+    return Session(place._replace(here=here), workspace, rules, files, Loader(workspace, rules, files), tables)
 
 
 @growing()

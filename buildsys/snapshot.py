@@ -27,6 +27,8 @@ FORMAT = 4
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
 OUTPUT_LINK = "buildsys-bin"
+PARSED = "packages"
+"""The folder below the output base for what was parsed (`loading.parsed`)."""
 ENVIRONMENT = ("BUILDSYS_CACHE", "BUILDSYSRC", "HOME", "NO_COLOR")
 
 FINE_NS = 50_000_000

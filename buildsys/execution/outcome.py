@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from buildsys.model.digest import Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """How to run: worker counts, and whether to go on after a failure."""
 
     jobs: int

@@ -6,7 +6,7 @@ import os
 
 from buildsys.errors import UserError
 from buildsys.execution import previous
-from buildsys.snapshot import FOLDER, OUTPUT_LINK
+from buildsys.snapshot import FOLDER, OUTPUT_LINK, PARSED
 from buildsys.store.fault import store_fault
 
 
@@ -35,7 +35,7 @@ def remove(root: str, base: str, *, expunge: bool) -> list[str]:
     Outputs and snapshots go; with `expunge` also what the workspace remembers. The lock file stays: whoever waits for
     it has it open.
     """
-    names = ["bin", FOLDER, previous.FOLDER, "tmp"]
+    names = ["bin", FOLDER, PARSED, previous.FOLDER, "tmp"]
     if expunge:
         for name in ("state.sqlite", "state.sqlite.damaged"):
             names += [name, f"{name}-wal", f"{name}-shm"]

@@ -42,23 +42,34 @@ class Pin(NamedTuple):
 
 
 class Pins:
-    """The pins of one lock file."""
+    """The pins of one lock file, whose `text` is as `parse` wants it. One pin is found without reading the others."""
 
-    __slots__ = ("_pins", "path")
+    __slots__ = ("_made", "_text", "path")
 
-    def __init__(self, path: str, pins: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, path: str, text: str) -> None:
         self.path = path
-        self._pins = pins
+        self._text = f"\n{text}"
+        self._made: dict[str, tuple[str, str]] | None = None
 
     def __len__(self) -> int:
         return len(self._pins)
+
+    @property
+    def _pins(self) -> dict[str, tuple[str, str]]:
+        if self._made is None:
+            self._made = {key: (value, source) for key, value, source in _PIN.findall(self._text)}
+        return self._made
 
     def find(self, name: str, version: str, arch: str, kind: str = "file") -> Pin | None:
         """Return the pin for `arch`, else the one for any architecture, else None."""
         for candidate in (arch, "any"):
             key = f"{kind} {name} {version} {candidate}"
-            if key in self._pins:
-                return _pin(key, self._pins[key])
+            start = self._text.rfind(f"\n{key} sha256:") if "\n" not in key else -1
+            if start >= 0:
+                end = self._text.find("\n", start + 1)
+                line = self._text[start + len(key) + len("\n sha256:") : end if end >= 0 else None]
+                value, _, sources = line.partition(" ")
+                return _pin(key, (value, sources))
         return None
 
     def versions(self, name: str, kind: str = "file") -> tuple[str, ...]:
@@ -83,12 +94,12 @@ def parse(text: str, path: str) -> Pins:
     Source: each of these was met in a lock file of another project (reference data of 2026-11).
     """
     found = _PIN.findall(text)
-    pins = {key: (value, source) for key, value, source in found}
+    keys = {key for key, _, _ in found}
     values = {value for _, value, _ in found}
     understood = len(found) + len(_IGNORED.findall(text)) == text.count("\n")
-    if not understood or not len(values) == len(found) == len(pins) or not values.isdisjoint(NOT_FILES):
+    if not understood or not len(values) == len(found) == len(keys) or not values.isdisjoint(NOT_FILES):
         _examine(text, path)
-    return Pins(path, pins)
+    return Pins(path, text)
 
 
 def render(pins: Iterable[Pin], header: str = "") -> str:

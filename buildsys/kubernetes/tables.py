@@ -35,8 +35,8 @@ class Tables:
 
     @classmethod
     def load(cls) -> Tables:
-        """Return the tables that are shipped with buildsys; reading them is the only I/O of this package."""
-        return cls(_read)
+        """Return the tables that are shipped with buildsys."""
+        return cls(read)
 
     @cached_property
     def releases(self) -> Mapping[str, Release]:
@@ -110,7 +110,8 @@ def _text(name: str) -> str:
         return file.read()
 
 
-def _read(name: str) -> object:
+def read(name: str) -> object:
+    """Read a YAML file of the tables: with `releases.tsv`, the only I/O of this package."""
     from buildsys.adapters import yaml
 
     return yaml.load(_text(name), f"buildsys/kubernetes/data/{name}")

@@ -6,28 +6,43 @@ import os
 from typing import TYPE_CHECKING
 
 from buildsys.errors import EnvironmentFault, Location, UserError
+from buildsys.loading.parsed import NothingParsed
 from buildsys.model.digest import digest_bytes
+from buildsys.model.document import node_of
 from buildsys.snapshot import listed, look, scan
 
 if TYPE_CHECKING:
-    from buildsys.model.document import Node
+    from buildsys.loading.parsed import Parsed
+    from buildsys.model.digest import Digest
+    from buildsys.model.document import Node, Written
     from buildsys.snapshot import Seen
 
 
 class FileReader:
     """Reads documents and lists folders below the workspace's root; remembers which."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, parsed: Parsed | None = None) -> None:
         self.root = root
+        self.parsed = NothingParsed() if parsed is None else parsed
         self.seen: dict[str, Seen] = {}
         """What `stat` said of every file and folder before it was read or listed, by its path relative to the root."""
         self._folders: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
 
     def document(self, path: str) -> Node | None:
         """Read and parse the YAML file at `path`, relative to the root."""
-        from buildsys.adapters import yaml
+        text = self.text(path)
 
-        return yaml.compose(self.text(path), path)
+        def parse() -> Written | None:
+            from buildsys.adapters import yaml
+
+            return yaml.parse(text, path)
+
+        written = self.parsed.of(f"document {path}", self.digest(path), parse)
+        return None if written is None else node_of(written, path)
+
+    def digest(self, path: str) -> Digest:
+        """Return the digest of a file that was read."""
+        return self.seen[path][6]
 
     def text(self, path: str) -> str:
         """Read a UTF-8 file."""

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError, BuildErrors, Location, UserError, did_you_mean
-from buildsys.loading.package import BUILD_FILE, PackageLoader
+from buildsys.loading.package import BUILD_FILE, PackageLoader, language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +26,7 @@ class Loader:
         self.workspace = workspace
         self.files = files
         self._rules = rules
+        self._language = language(workspace, rules)
         self._packages: dict[str, Package | None] = {}
         self._errors: dict[str, list[BuildError]] = {}
         self._references: list[BuildError] = []
@@ -65,7 +66,7 @@ class Loader:
                     at=at,
                     hint=did_you_mean(name, known) or f"add a {BUILD_FILE} to a folder to make it a package",
                 )
-            loader = PackageLoader(name, self.folder(name), self.workspace, self._rules, self.files)
+            loader = PackageLoader(name, self.folder(name), self.workspace, self._rules, self.files, self._language)
             self._packages[name], self._errors[name] = loader.load()
         package = self._packages[name]
         assert package is not None  # noqa: S101 - a missing package raised above

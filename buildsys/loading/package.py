@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from buildsys.errors import BuildError, BuildErrors, UserError
 from buildsys.loading import globs
 from buildsys.loading.place import WORKSPACE_FILE
-from buildsys.loading.reading import PackageReader
 from buildsys.loading.record import Record, targets_of
+from buildsys.model.digest import digest_bytes
 from buildsys.model.document import Mark, unpack
 from buildsys.model.target import Package, Target, WrittenAttributes
 
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
 BUILD_FILE = WORKSPACE_FILE
 
 
-class PackageLoader:
-    """Loads one package; `load` gives it and everything that is wrong with it."""
+def language(workspace: Workspace, rules: RuleSet) -> str:
+    """Return the digest of all that decides, besides its text and this program, how a BUILD.yaml is read."""
+    parameters = [(parameter.name, parameter.kind, parameter.choices) for parameter in workspace.parameters.values()]
+    return digest_bytes(repr((parameters, rules.identity())).encode("utf-8", "surrogateescape"))
 
-    def __init__(self, name: str, folder: str, workspace: Workspace, rules: RuleSet, files: FileReader) -> None:
+
+class PackageLoader:
+    """Loads one package; `load` gives it and everything that is wrong with it. `language` is as the function has it."""
+
+    def __init__(
+        self, name: str, folder: str, workspace: Workspace, rules: RuleSet, files: FileReader, language: str
+    ) -> None:
         self._name = name
         self._folder = folder
         self._path = f"{folder}/{BUILD_FILE}" if folder != "." else BUILD_FILE
         self._workspace = workspace
         self._rules = rules
         self._files = files
+        self._language = language
         self._errors: list[BuildError] = []
         self._targets: dict[str, Target] = {}
         self._globs: dict[Location, tuple[str, ...]] = {}
@@ -38,9 +47,7 @@ class PackageLoader:
     def load(self) -> tuple[Package, list[BuildError]]:
         """Read the file. Errors do not stop the loading of what is right."""
         try:
-            text = self._files.text(self._path)
-            reader = PackageReader(self._name, self._path, self._workspace, self._rules)
-            records, attributes, self._errors = reader.read(text)
+            records, attributes = self._read(self._files.text(self._path))
             written = WrittenAttributes(attributes, self._path)
             for number, record in enumerate(records):
                 for target in targets_of(record, number, written, self._name, self._match_globs(record)):
@@ -53,6 +60,22 @@ class PackageLoader:
             name=self._name, folder=self._folder, build_file=self._path, targets=self._targets, globs=self._globs
         )
         return package, self._errors
+
+    def _read(self, text: str) -> tuple[list[Record], bytes]:
+        """Return the records of a text and its attributes: as they were read before, where nothing was wrong."""
+        name = f"package {self._path}"
+        key = f"{self._files.digest(self._path)} {self._name} {self._language}"
+        known = self._files.parsed.find(name, key)
+        if known is not None:
+            return [Record._make(record) for record in known[0]], known[1]
+        from buildsys.loading.reading import PackageReader  # with all that reads YAML
+
+        records, attributes, self._errors = PackageReader(self._name, self._path, self._workspace, self._rules).read(
+            text
+        )
+        if not self._errors:
+            self._files.parsed.keep(name, key, ([tuple(record) for record in records], attributes))
+        return records, attributes
 
     def _match_globs(self, record: Record) -> list[tuple[Mark, tuple[str, ...]]]:
         """Return the files that the globs of a record match, each with the place of its glob."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import marshal
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from sys import intern
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from buildsys.model.document import node_of, unpack
 from buildsys.model.label import Label
@@ -83,8 +83,7 @@ class Attributes(Mapping[str, "Node"]):
         return len(self._made())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """An instance of a rule. `settings` are the parameter values that its row of a `matrix` fixes.
 
     `refs` are the labels in its attributes, through any branch of any select, as `spelled`. `values` are there where
@@ -121,8 +120,7 @@ class Target:
         return intern(f"{self.rule} rule")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Package(NamedTuple):
     """The targets of one BUILD.yaml, in the order written; `folder` and `build_file` are relative to the workspace.
 
     `globs` holds, for each glob written in the package (by its place), the files it matched.
@@ -132,11 +130,10 @@ class Package:
     folder: str
     build_file: str
     targets: Mapping[str, Target]
-    globs: Mapping[Location, tuple[str, ...]] = field(default_factory=dict)
+    globs: Mapping[Location, tuple[str, ...]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
+class Workspace(NamedTuple):
     """The workspace file: where packages are, which parameters and platforms there are, what is forbidden."""
 
     name: str
@@ -147,7 +144,7 @@ class Workspace:
     platforms: tuple[Platform, ...] = ()
     rules: str = ""
     lockfile: str = "buildsys.lock"
-    modules: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] = MappingProxyType({})
 
 
 def spelled(label: Label, package: str) -> str:

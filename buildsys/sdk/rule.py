@@ -106,6 +106,10 @@ class RuleSet:
             self._found[name] = self._own[name] if name in self._own else self._load(name)
         return self._found[name]
 
+    def identity(self) -> str:
+        """Return what tells the workspace's own rules from others of the same names: their source and attributes."""
+        return repr((sorted(self.module_digests.items()), [(name, self.schema(name)) for name in sorted(self._own)]))
+
     def schema(self, name: str) -> dict[str, Attribute]:
         """Return the attributes of the rule called `name`."""
         if name not in self._schemas:

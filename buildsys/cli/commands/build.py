@@ -169,7 +169,7 @@ def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared 
         program = recording.program()
         place = request.place()
         session.prepare(place)
-        opened = session.open_workspace(place)
+        opened = session.open_workspace(place, program)
         choices = session.choose(opened, request.params())
     with failing(terminal):
         with phase("loading"):
