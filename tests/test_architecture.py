@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +248,94 @@ def test_a_null_build_imports_none_of_the_heavy_modules(tmp_path: Path) -> None:
         full = _modules(run, environment_site)
     assert "yaml" not in full, "the third build is still not a null build"
     assert not (full - _modules("pass", environment_site)) & FORBIDDEN_AT_NULL
+
+
+HEAVY = {
+    *("yaml", "jinja2", "requests", "urllib3", "packaging"),
+    *("concurrent", "logging", "tempfile", "random", "shutil", "urllib", "ipaddress", "subprocess", "email", "difflib"),
+    *("textwrap", "argparse", "pathlib", "ssl", "http", "tarfile", "zipfile", "bz2", "lzma"),
+}
+"""What a build that has little to do has no use for: each of these takes a millisecond to import, or twenty."""
+
+UNUSED = {
+    "buildsys.loading.reading",
+    "buildsys.adapters.yaml",
+    "buildsys.adapters.jinja",
+    "buildsys.adapters.http",
+    "buildsys.kubernetes.facts",
+    "buildsys.kubernetes.kubeadm",
+    "buildsys.kubernetes.releases",
+    "buildsys.actions.sample",
+    "buildsys.actions.extract",
+    "buildsys.query",
+    "buildsys.report",
+    "buildsys.ui.progress",
+}
+"""Our own modules that a build has no use for when what it loads was parsed before, and nothing runs."""
+
+
+def _space(folder: Path) -> str:
+    """Write a workspace of a file from elsewhere, a template, a tree, a tarball; return code that changes to it."""
+    blob = b"a file from elsewhere\n" * 5000
+    (folder / "blob").write_bytes(blob)
+    digest = hashlib.sha256(blob).hexdigest()
+    workspace = folder / "space"
+    (workspace / "context/a").mkdir(parents=True)
+    (workspace / "BUILD.yaml").write_text(
+        'workspace: w\npackages: context\nparameters:\n  release: {type: version, default: "1.0"}\n'
+    )
+    (workspace / "buildsys.lock").write_text(f"file blob 1 any sha256:{digest} test\n")
+    (workspace / "context/a/x.j2").write_text("text {{ word }}\n")
+    (workspace / "context/a/BUILD.yaml").write_text(
+        f"targets:\n"
+        f'  - {{rule: http_file, name: blob, version: "1", arch: any, urls: ["file://{folder}/blob"]}}\n'
+        f"  - {{rule: template, name: x, src: x.j2, out: x, vars: {{word: a}}}}\n"
+        f'  - {{rule: rootfs, name: tree, layers: [":blob", ":x"]}}\n'
+        f'  - {{rule: tarball, name: image, tree: ":tree"}}\n'
+    )
+    return (
+        f"import os; os.chdir({str(workspace)!r}); sys.stderr = open(os.devnull, 'w')\n"
+        "from buildsys.cli.main import run\n"
+    )
+
+
+def _imported(enter: str, *argv: str) -> set[str]:
+    """Return what a build imports besides what Python itself does."""
+    environment_site = "import site; site.main()\n"
+    code = f"{enter}assert run({['build', *argv]!r}) == 0"
+    return _modules(code, environment_site) - _modules("pass", environment_site)
+
+
+def _tops(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_a_whole_build_that_runs_nothing_imports_no_heavy_module_and_parses_nothing(tmp_path: Path) -> None:
+    enter = _space(tmp_path)
+    assert _tops(_imported(enter, "//a:image")) >= {"yaml", "zstandard"}
+    modules = _imported(enter, "//a:image", "--param=release=2.0")  # nothing reads it, but it is another request
+    assert "buildsys.session" in modules, "this was no whole build"
+    assert not _tops(modules) & HEAVY
+    assert not modules & UNUSED
+    edited = tmp_path / "space/context/a/BUILD.yaml"
+    edited.write_text(edited.read_text() + "# a remark\n")
+    modules = _imported(enter, "//a:image")
+    assert "buildsys.loading.reading" in modules, "the edit was not read"
+    assert _tops(modules) & HEAVY == {"yaml"}
+    assert not modules & UNUSED - {"buildsys.loading.reading", "buildsys.adapters.yaml"}
+
+
+def test_a_build_from_the_plan_imports_what_runs_and_nothing_that_loads_or_analyses(tmp_path: Path) -> None:
+    enter = _space(tmp_path)
+    for _ in range(2):
+        _imported(enter, "//a:image")
+    (tmp_path / "space/context/a/x.j2").write_text("another {{ word }}\n")
+    modules = _imported(enter, "//a:image")
+    assert "buildsys.actions.render" in modules, "the template was not rendered"
+    assert not _tops(modules) & HEAVY
+    parts = {name.split(".")[1] for name in modules if name.startswith("buildsys.")}
+    assert not parts & {"session", "loading", "analysis", "rules", "sdk", "kubernetes", "query"} - {"loading"}
+    assert {name for name in modules if name.startswith("buildsys.loading.")} == {"buildsys.loading.place"}
 
 
 def _modules(code: str, before: str) -> set[str]:

@@ -17,7 +17,6 @@ from buildsys.errors import (
     UserError,
 )
 from buildsys.execution.stop import Stopped
-from buildsys.sdk import foreign
 from buildsys.store.fault import store_fault
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, 
 
 def as_build_error(action: Action, error: BaseException) -> BuildError | BuildErrors:
     """Turn whatever an operation raised into an error that says which target it is about."""
+    from buildsys.sdk import foreign
+
     operation = type(action.operation)
     if foreign.is_foreign(operation) and not isinstance(error, BuildErrors | UserError | EnvironmentFault | Stopped):
         return ActionFailed(

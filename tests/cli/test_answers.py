@@ -49,7 +49,8 @@ def test_clean(small: SmallWorkspace) -> None:
     os.chmod(small.root / "buildsys-out/bin/app", 0o555)
     result = small.run("clean")
     assert (result.code, result.out) == (0, "")
-    removed = "INFO: Removed buildsys-out/bin\nINFO: Removed buildsys-out/snapshots\nINFO: Removed buildsys-out/tmp\n"
+    folders = ("bin", "snapshots", "packages", "tmp")
+    removed = "".join(f"INFO: Removed buildsys-out/{name}\n" for name in folders)
     assert result.err == f"{removed}INFO: Removed buildsys-bin\n{store}"
     assert sorted(os.listdir(small.root / "buildsys-out")) == ["lock", "state.sqlite"]
     assert small.run("clean").err == f"INFO: There was nothing to remove.\n{store}"
@@ -64,6 +65,7 @@ def test_clean_expunge_forgets_what_was_built(small: SmallWorkspace) -> None:
     assert result.err == (
         "INFO: Removed buildsys-out/bin\n"
         "INFO: Removed buildsys-out/snapshots\n"
+        "INFO: Removed buildsys-out/packages\n"
         "INFO: Removed buildsys-out/tmp\n"
         "INFO: Removed buildsys-out/state.sqlite\n"
         "INFO: Removed buildsys-bin\n"
