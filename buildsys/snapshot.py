@@ -23,6 +23,8 @@ import sys
 import time
 from binascii import crc32
 
+from buildsys.boot import boot
+
 FORMAT = 4
 FOLDER = "snapshots"
 OUTPUT_BASE = "buildsys-out"
@@ -359,10 +361,10 @@ def replace(target: str, parts: list[bytes]) -> bool:
     return True
 
 
-def request_of(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str, str, bool]:
-    """Return all that makes a request another one."""
+def request_of(argv: list[str], here: str) -> tuple[tuple[str, ...], str, tuple[str, ...], str, str, str, bool, str]:
+    """Return all that makes a request another one; after a loss of power `stat` does not tell what was lost."""
     environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
-    return (tuple(argv), here, environment, sys.version, sys.prefix, __file__, sys.stderr.isatty())
+    return (tuple(argv), here, environment, sys.version, sys.prefix, __file__, sys.stderr.isatty(), boot())
 
 
 def checksum(data: bytes) -> bytes:

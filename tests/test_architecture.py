@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "buildsys"
 FILES = sorted(path for path in ROOT.rglob("*.py") if "__pycache__" not in path.parts)
 
 LAYERS = (
-    ("errors", "halves"),
+    ("boot", "errors", "halves"),
     ("snapshot",),
     ("recording", "reverting"),
     ("model",),
@@ -165,7 +165,7 @@ def test_a_module_keeps_the_rules_of_the_house(path: Path) -> None:
         faults += model_faults(source)
     if part != "cli":
         faults += [fault for fault in exit_faults(source) if (part, fault.rpartition(" ")[2]) not in EXITS]
-    if path.relative_to(ROOT).as_posix() in {"snapshot.py", "cli/main.py", "cli/__init__.py", "__init__.py"}:
+    if path.relative_to(ROOT).as_posix() in {"boot.py", "snapshot.py", "cli/main.py", "cli/__init__.py", "__init__.py"}:
         faults += null_path_faults(source)
     assert not faults
 
@@ -225,6 +225,7 @@ def test_starting_up_imports_next_to_nothing() -> None:
     loaded = loaded_by("import buildsys.cli.main") - bare
     assert loaded - {"__future__", "binascii", "marshal", "time"} == {
         "buildsys",
+        "buildsys.boot",
         "buildsys.cli",
         "buildsys.cli.main",
         "buildsys.snapshot",

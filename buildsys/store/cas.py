@@ -25,9 +25,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO
 
+from buildsys.boot import boot as this_boot
 from buildsys.model.digest import Digest, digest_bytes, digest_stream
 from buildsys.store.fault import store_fault
-from buildsys.store.rubbish import boot as this_boot
 from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from buildsys.boot import boot
 from buildsys.errors import EnvironmentFault, InternalError
 from buildsys.store.fault import disk_full, store_fault
-from buildsys.store.rubbish import boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

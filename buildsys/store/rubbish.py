@@ -1,4 +1,4 @@
-"""Temporary files and whose they are: names that tell this process, and this run of the system, from others."""
+"""Temporary files and whose they are: names that tell this process from others."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from functools import cache
 
 ABANDONED_SECONDS = 24 * 3600
 """How long ago another container must have written to a temporary file for nobody to be writing it any more."""
-
-
-def boot() -> str:
-    """Return the name of this run of the system (Linux, random(4)); empty where it has none."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
 
 
 def owner() -> str:

@@ -11,6 +11,7 @@ import time
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, NamedTuple
 
+from buildsys.boot import boot
 from buildsys.snapshot import COARSE_NS, FINE_NS
 from buildsys.store.database import Database
 
@@ -25,6 +26,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, seen_ns INTEGER,
     digest BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS boots (boot TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS last_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL, inputs TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS durations (kind TEXT, name TEXT, seconds REAL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS builds (build INTEGER PRIMARY KEY, at INTEGER, request TEXT, outcome TEXT);
@@ -87,9 +89,19 @@ class WorkspaceState:
     def __init__(self, path: str) -> None:
         self.path = path
         self._database = Database(path, _SCHEMA, "--output_base=DIR")
+        self._forget_outputs()
         self._lock = threading.Lock()
         self._changed: dict[str, FileState] = {}
         self._new_keys: dict[str, tuple[Digest, str]] = {}
+
+    def _forget_outputs(self) -> None:
+        """After another boot, trust nothing that was written in it: the system may have lost the end of it."""
+        if self._database.rows("SELECT boot FROM boots") == [(boot(),)]:
+            return
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM files WHERE path GLOB 'out:*' OR path GLOB 'previous:*'")
+            connection.execute("DELETE FROM boots")
+            connection.execute("INSERT INTO boots VALUES (?)", (boot(),))
 
     def file(self, path: str) -> FileState | None:
         """Return what is remembered of the file at `path` (as the caller spells it)."""
