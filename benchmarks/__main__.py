@@ -1,4 +1,4 @@
-"""`python -m benchmarks rootfs|graph`: buildsys and its peers build the same things side by side.
+"""`python -m benchmarks rootfs|graph|matrix`: buildsys and its peers build the same things side by side.
 
 Writes JSON, a page with tables, and plots to --out (docs/benchmarks). docs/benchmarks/README.md says what is measured.
 """
@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import graph, rootfs
+from benchmarks import graph, matrix, rootfs
 from benchmarks.chart import chart
 from benchmarks.page import page
 from benchmarks.peers import PEERS
+from benchmarks.peers.matrix import PEERS as LOOPS
 
 if TYPE_CHECKING:
     from benchmarks.results import Result
@@ -25,12 +26,16 @@ def main() -> None:
     """Parse the arguments, measure, and write what was found."""
     options = _parser().parse_args()
     names = options.peers.split(",")
-    if unknown := sorted({*names} - set(PEERS)):
-        raise SystemExit(f"no such peer: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    known = LOOPS if options.benchmark == "matrix" else PEERS
+    if unknown := sorted({*names} - set(known)):
+        raise SystemExit(f"no such peer: {', '.join(unknown)}; there are {', '.join(known)}")
     with tempfile.TemporaryDirectory(prefix="buildsys-benchmark-") as place:
         folder = Path(place)
         if options.benchmark == "rootfs":
             result = rootfs.measure(folder, names, options.rounds, options.blobs, options.megabytes << 20)
+        elif options.benchmark == "matrix":
+            size = options.megabytes << 20
+            result = matrix.measure(folder, names, options.rounds, options.releases, size, options.many)
         else:
             sizes = [int(word) for word in options.nodes.split(",")]
             result = graph.measure(folder, names, options.rounds, sizes)
@@ -51,14 +56,22 @@ def write(result: Result, out: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     chosen = parser.add_subparsers(dest="benchmark", required=True)
-    for name, doc in (("rootfs", rootfs.__doc__), ("graph", graph.__doc__)):
+    for name, doc, rounds, peers in (
+        ("rootfs", rootfs.__doc__, 5, ",".join(PEERS)),
+        ("graph", graph.__doc__, 5, ",".join(PEERS)),
+        ("matrix", matrix.__doc__, 3, ",".join(LOOPS)),
+    ):
         one = chosen.add_parser(name, description=doc)
-        one.add_argument("--rounds", type=int, default=5, help="how often each scenario is measured (5)")
-        one.add_argument("--peers", default=",".join(PEERS), help=f"those beside buildsys ({','.join(PEERS)})")
+        one.add_argument("--rounds", type=int, default=rounds, help=f"how often each scenario is measured ({rounds})")
+        one.add_argument("--peers", default=peers, help=f"those beside buildsys ({peers})")
         one.add_argument("--out", type=Path, default=OUT, help="the folder of the results (docs/benchmarks)")
         if name == "rootfs":
             one.add_argument("--megabytes", type=int, default=480, help="the size of all blobs (480)")
             one.add_argument("--blobs", type=int, default=24, help="how many blobs (24)")
+        elif name == "matrix":
+            one.add_argument("--releases", type=int, default=10, help="how many releases of a minor (10)")
+            one.add_argument("--megabytes", type=int, default=24, help="the size of the blobs of a rootfs (24)")
+            one.add_argument("--many", type=int, default=200, help="releases of small rootfs; 0 leaves them out (200)")
         else:
             one.add_argument("--nodes", default="1000,10000", help="how many nodes: numbers with commas (1000,10000)")
     return parser

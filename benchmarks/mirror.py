@@ -65,7 +65,7 @@ def make_mirror(folder: Path, count: int, total_bytes: int, versions: int) -> Mi
 def _make(folder: Path, count: int, total_bytes: int, versions: int) -> tuple[tuple[Blob, ...], ...]:
     weights = [1.0 / (1 + number) for number in range(count)]
     sizes = [max(4096, int(total_bytes * weight / sum(weights))) for weight in weights]
-    material = _Material(total_bytes * 2)
+    material = Material(total_bytes * 2)
     first = tuple(_write(folder, number, size, material, 0) for number, size in enumerate(sizes))
     made = [first]
     for version in range(1, versions):
@@ -77,19 +77,15 @@ def _make(folder: Path, count: int, total_bytes: int, versions: int) -> tuple[tu
     return tuple(made)
 
 
-def _write(folder: Path, number: int, size: int, material: _Material, version: int) -> Blob:
-    if number % 4 == 3:
-        name = f"blob-{number:02}.gz"
-        data = gzip.compress(material.cut(int(size * _RATIO)), 1, mtime=0)
-    else:
-        name = f"blob-{number:02}"
-        data = material.cut(size)
+def _write(folder: Path, number: int, size: int, material: Material, version: int) -> Blob:
+    name = f"blob-{number:02}.gz" if number % 4 == 3 else f"blob-{number:02}"
+    data = material.content(name, size)
     file = f"{name}-{version}" if number in NEW else name
     (folder / file).write_bytes(data)
     return Blob(name, file, len(data), hashlib.sha256(data).hexdigest())
 
 
-class _Material:
+class Material:
     """The programs and libraries of this machine, largest first, one after the other."""
 
     def __init__(self, wanted: int) -> None:
@@ -102,6 +98,12 @@ class _Material:
                 break
         self._whole = have
         self._position = 0
+
+    def content(self, name: str, size: int) -> bytes:
+        """Return the next bytes as a file called `name`, of about `size` bytes: gzipped if its name ends in .gz."""
+        if name.endswith(".gz"):
+            return gzip.compress(self.cut(int(size * _RATIO)), 1, mtime=0)
+        return self.cut(size)
 
     def cut(self, size: int) -> bytes:
         """Return the next bytes; where all are used up they begin again, a little further on."""

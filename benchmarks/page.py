@@ -57,11 +57,25 @@ def _contest(contest: Contest, bare: Figure) -> list[str]:
     if any(figure.requests for found in contest.figures.values() for figure in found.values()):
         counts = _table(contest, lambda figure: f"{figure.downloaded / 1e6:.1f} ({figure.requests})")
         lines += ["", "MB downloaded (requests):", "", *counts]
+    lines += _counts(contest)
     disk = ", ".join(f"{peer} {size / 1e6:.0f} MB" for peer, size in contest.disk.items())
     lines += ["", f"On disk after {names[0]}, without what the user wrote: {disk}."]
     for note in contest.notes:
         lines += ["", note]
     return lines
+
+
+def _counts(contest: Contest) -> list[str]:
+    lines: list[str] = []
+    for peer, found in contest.counts.items():
+        kinds = list(dict.fromkeys(kind for counts in found.values() for kind in counts))
+        rows = [_row(kind, (_count(kind, found[name].get(kind, 0)) for name in contest.scenarios)) for kind in kinds]
+        lines += ["", f"Work of {peer}, in the last round:", "", *_head(contest.scenarios), *rows]
+    return lines
+
+
+def _count(kind: str, number: int) -> str:
+    return f"{number / 1e6:.2f}" if kind.startswith("MB") else str(number)
 
 
 def _rss(found: dict[str, Figure] | object, scenario: str) -> float:

@@ -42,6 +42,8 @@ class Contest:
     commands: Mapping[str, str]
     targets: Sequence[Target]
     notes: Sequence[str] = ()
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """Work by peer and scenario, of the last round: bytes that were added to the disk, actions that ran."""
 
     @property
     def scenarios(self) -> list[str]:

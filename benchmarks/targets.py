@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from benchmarks.measure import Figure
 
 OWN = "buildsys"
+SECONDS = "s"
+"""In place of a peer: the factor counts seconds."""
 PASS = "python -c pass"
 """The yardstick of a null build: what starting an interpreter costs."""
 
@@ -29,6 +31,8 @@ class Target(NamedTuple):
         """The target as a table shows it."""
         if not self.of:
             return f"<= {self.factor:.0f}"
+        if self.of == SECONDS:
+            return f"<= {self.factor:g} s"
         if self.factor <= 0.5:
             return f"<= {self.of} / {1 / self.factor:.0f}"
         return f"<= {self.of}" if self.factor == 1 else f"<= {self.factor:g} x {self.of}"
@@ -40,6 +44,10 @@ class Target(NamedTuple):
             reached = max(figure.rss for name, figure in own.items() if self.scenario in {"", name})
             over = reached - self.factor
             return f"{reached:.0f}: " + ("met" if over <= 0 else f"**{over:.0f} MB too much**")
+        if self.of == SECONDS:
+            wall = own[self.scenario].wall
+            over = wall - self.factor
+            return f"{wall:.3f} s: " + ("met" if over <= 0 else f"**{over:.3f} s too slow**")
         if self.of == PASS:
             reference = bare.wall
         elif self.of in own:
@@ -63,6 +71,10 @@ ROOTFS = (
     Target("CLEAN+CACHE", 1 / 5, "ninja"),
     Target("", 120),
 )
+
+
+MATRIX = (Target("NULL", 0.3, SECONDS), Target("", 120))
+MATRIX_MANY = (Target("NULL", 0.3, SECONDS),)
 
 
 def graph(nodes: int) -> tuple[Target, ...]:

@@ -13,9 +13,9 @@ from benchmarks.workloads import RELEASE
 if TYPE_CHECKING:
     from benchmarks.workloads import Graph, Rootfs
 
-_START = "from buildsys.cli.main import main; main()"
+START = "from buildsys.cli.main import main; main()"
 _VARS = f'vars: {{version: "{RELEASE}"}}'
-_WORKSPACE = """\
+WORKSPACE = """\
 workspace: benchmark
 packages: context
 parameters:
@@ -54,8 +54,8 @@ class Buildsys(Peer):
             varies = len({other.file for other in blobs}) > 1  # then its files are named by their version
             version, file = ("{release}", f"{blob.name}-{{release}}") if varies else ("0", blob.file)
             lines.append(
-                f"  - {{rule: http_file, name: {blob.name}, version: {_quoted(version)}, arch: any,"
-                f" urls: [{_quoted(f'{rootfs.url}/{file}')}], downloaded_file_path: {blob.place},"
+                f"  - {{rule: http_file, name: {blob.name}, version: {quoted(version)}, arch: any,"
+                f" urls: [{quoted(f'{rootfs.url}/{file}')}], downloaded_file_path: {blob.place},"
                 f" executable: {str(blob.executable).lower()}}}\n"
             )
             for number, other in enumerate(blobs):
@@ -68,13 +68,13 @@ class Buildsys(Peer):
         layers = ", ".join(f'":{name}"' for name in names)
         lines.append(f"  - {{rule: rootfs, name: tree, layers: [{layers}]}}\n")
         lines.append('  - {rule: tarball, name: image, tree: ":tree"}\n')
-        (self.work / "BUILD.yaml").write_text(_WORKSPACE)
+        (self.work / "BUILD.yaml").write_text(WORKSPACE)
         (self.work / "context/rootfs/BUILD.yaml").write_text("".join(lines))
         (self.work / "buildsys.lock").write_text("".join(sorted(pins)))
 
     def describe_graph(self, graph: Graph) -> None:
         self._target = "//..."
-        (self.work / "BUILD.yaml").write_text(_WORKSPACE)
+        (self.work / "BUILD.yaml").write_text(WORKSPACE)
         for package, names in graph.packages():
             lines = ["targets:\n"]
             lines += [
@@ -86,7 +86,7 @@ class Buildsys(Peer):
 
     def command(self, version: int = 0) -> list[str]:
         chosen = [f"--param=release={version}"] if version else []
-        return [sys.executable, "-c", _START, "build", *chosen, self._target]
+        return [sys.executable, "-c", START, "build", *chosen, self._target]
 
     def tarball(self, version: int = 0) -> Path:
         folder = f"release={version}/rootfs" if version else "rootfs"
@@ -96,5 +96,6 @@ class Buildsys(Peer):
         return self.work / "buildsys-bin" / path
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text that needs no escapes as YAML."""
     return f'"{text}"'

@@ -69,6 +69,36 @@ def test_a_graph(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.svg")} == {"graph-130.svg", "graph-7.svg"}
 
 
+def test_a_matrix(tmp_path: Path) -> None:
+    done = harness(tmp_path, "matrix", "--releases=2", "--megabytes=1", "--many=3")
+    assert done.returncode == 0, done.stderr
+    minor, many = json.loads((tmp_path / "matrix.json").read_text())["contests"]
+    assert (minor["title"], many["title"]) == ("One minor: 2 releases, 8 rootfs", "12 rootfs of small files")
+    steps = ["ONE", "OTHER", "COLD", "NULL", "ADD"]
+    assert {peer: list(found) for peer, found in minor["figures"].items()} == dict.fromkeys(
+        ["buildsys", "shell"], steps
+    )
+    for found in minor["figures"].values():
+        assert [found[name]["requests"] for name in steps] == [7, 2, 2 * (2 + 2 * 2) + 2 * 2 * 3, 0, 6]
+    counts = minor["counts"]["buildsys"]
+    actions = [counts[name]["actions that ran"] for name in steps]
+    assert actions == [7 + 24 + 2, 2 + 2 + 2, 24 + 24 + 2 + 2 + 16, 0, 6 + 2 + 8]
+    store = {name: counts[name]["MB added to the store"] for name in steps}
+    assert store["NULL"] == 0
+    assert store["OTHER"] < store["ONE"] / 2
+    assert store["ADD"] < store["COLD"] / 2
+    assert list(many["figures"]["buildsys"]) == ["COLD", "NULL"]
+    page = (tmp_path / "matrix.md").read_text()
+    assert page.count("times as many.") == 2, "what `cache stats` says"
+    assert {path.name for path in tmp_path.glob("*.svg")} == {"matrix.svg", "matrix-many.svg"}
+
+
+def test_a_matrix_has_peers_of_its_own(tmp_path: Path) -> None:
+    done = harness(tmp_path, "matrix", "--peers=ninja")
+    assert done.returncode == 1
+    assert done.stderr.startswith("no such peer: ninja; there are buildsys, shell")
+
+
 def test_an_unknown_peer_is_refused(tmp_path: Path) -> None:
     done = harness(tmp_path, "rootfs", "--peers=cmake")
     assert done.returncode == 1

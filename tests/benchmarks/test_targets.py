@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.measure import Figure, Sample, figure
-from benchmarks.targets import PASS, ROOTFS, Target, graph
+from benchmarks.targets import PASS, ROOTFS, SECONDS, Target, graph
 
 
 def took(wall: float, rss: float = 50) -> Figure:
@@ -29,6 +29,8 @@ FIGURES = {
         (Target("EDIT1", 0.8, "make"), "<= 0.8 x make", "make was not measured"),
         (Target("", 120), "<= 120", "130: **10 MB too much**"),
         (Target("NULL", 120), "<= 120", "50: met"),
+        (Target("NULL", 0.3, SECONDS), "<= 0.3 s", "0.020 s: met"),
+        (Target("EDIT1", 0.3, SECONDS), "<= 0.3 s", "0.500 s: **0.200 s too slow**"),
     ],
 )
 def test_a_verdict_says_what_is_reached_and_what_is_missing(target: Target, text: str, verdict: str) -> None:
