@@ -135,7 +135,9 @@ def open_workspace(place: Place, program: Sequence[Seen] | None = None) -> Sessi
     """Read the workspace file and the rules; `program` is what was seen of the program's own files."""
     parsed = Parsed(place.output_base, recording.program() if program is None else program)
     files = FileReader(place.root, parsed)
-    tables = Tables(lambda name: parsed.of(f"table {name}", "", lambda: read(name)))
+    tables = Tables(
+        lambda name: parsed.of(f"table {name}", "", lambda: read(name)), lambda name, make: parsed.of(name, "", make)
+    )
     workspace = load_workspace(place.root, files)
     rules = load_rules(workspace, files)
     inside = os.path.relpath(os.path.join(place.root, place.here), os.path.join(place.root, workspace.packages))

@@ -135,7 +135,11 @@ def render(tables: Tables, options: KubeadmOptions, *, template: bool = False, a
             hint="write it like sea.hub:5000 or registry.example.com/mirror",
         )
     neutral = replace(options, image_repository=_PLACEHOLDER)
-    text = "---\n".join(_as_yaml(json.dumps(document)) for document in documents(tables, neutral, at))
+
+    def dumped() -> str:
+        return "---\n".join(_as_yaml(json.dumps(document)) for document in documents(tables, neutral, at))
+
+    text = tables.derived(f"kubeadm.yml {neutral!r}", dumped)
     if not template:
         return text.replace(_PLACEHOLDER, options.image_repository)
     text = text.replace("{{", '{{"{{"}}')

@@ -27,11 +27,19 @@ _DATA = os.path.join(os.path.dirname(__file__), "data")
 class Tables:
     """Everything buildsys knows about Kubernetes releases and container runtimes.
 
-    `read` returns what the YAML file of a name holds.
+    `read` returns what the YAML file of a name holds; `recall` returns what was made under a name before, by this
+    program, or has it made.
     """
 
-    def __init__(self, read: Callable[[str], object]) -> None:
+    def __init__(
+        self, read: Callable[[str], object], recall: Callable[[str, Callable[[], str]], str] | None = None
+    ) -> None:
         self._read = read
+        self._recall = recall
+
+    def derived(self, name: str, make: Callable[[], str]) -> str:
+        """Return the text that `make` makes out of the tables and of all that `name` names, and nothing else."""
+        return make() if self._recall is None else self._recall(name, make)
 
     @classmethod
     def load(cls) -> Tables:

@@ -10,12 +10,16 @@ import pytest
 
 from buildsys import recording, session
 from buildsys.adapters import yaml
+from buildsys.adapters.versions import parse_version
 from buildsys.execution import output_folder
+from buildsys.kubernetes import kubeadm
 from buildsys.loading import parsed as parsed_module
 from buildsys.loading.parsed import Parsed
 from tests.loading.workspaces import errors_of, opened, write
 
 if TYPE_CHECKING:
+    from buildsys.errors import Location
+    from buildsys.kubernetes.tables import Tables
     from buildsys.session import Session
 
 ROOT = Path(__file__).parents[2]
@@ -201,3 +205,26 @@ def test_clean_removes_it(tmp_path: Path) -> None:
     loaded(tmp_path, FILES)
     output_folder.remove(str(tmp_path), str(tmp_path / "buildsys-out"), expunge=False)
     assert not (tmp_path / "buildsys-out/packages").exists()
+
+
+def test_a_configuration_of_kubeadm_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    real = kubeadm.documents
+
+    def documents(tables: Tables, options: kubeadm.KubeadmOptions, at: Location | None) -> list[dict[str, object]]:
+        made.append(options.cri)
+        return real(tables, options, at)
+
+    monkeypatch.setattr(kubeadm, "documents", documents)
+
+    def rendered(repository: str, cri: str = "docker") -> str:
+        options = kubeadm.KubeadmOptions(parse_version("1.23.17"), cri, image_repository=repository)
+        (tmp_path / "buildsys-out").mkdir(exist_ok=True)
+        return kubeadm.render(opened(tmp_path).tables, options)
+
+    first = rendered("sea.hub:5000")
+    assert rendered("sea.hub:5000") == first
+    assert rendered("other:5000") == first.replace("sea.hub:5000", "other:5000")
+    assert made == ["docker"]
+    assert "containerd" in rendered("sea.hub:5000", "containerd")
+    assert made == ["docker", "containerd"]
