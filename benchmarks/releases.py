@@ -119,8 +119,8 @@ def _make(folder: Path, releases: int, size: int) -> tuple[Part, ...]:
     material = Material(min(size * releases, 400 << 20))
 
     def write(name: str, share: int, *of: str) -> Blob:
-        data = material.content(name, max(LEAST, size * share // SHARES))
         file = "-".join((name, *of))
+        data = material.content(name, max(LEAST, size * share // SHARES)) + file.encode()  # no two are the same
         (folder / file).write_bytes(data)
         return Blob(name, file, len(data), hashlib.sha256(data).hexdigest())
 
