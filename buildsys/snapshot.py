@@ -44,7 +44,7 @@ SAME = -2
 UNSURE = -3
 """In place of a size: the times of this file may not tell whether it has changed; its digest does."""
 
-TWO_PROCESSES = 20_000
+TWO_PROCESSES = 4_000
 """From this many entries on, half of them are looked at by a second process."""
 
 KIND, FOLDER_KIND = 0o170000, 0o040000

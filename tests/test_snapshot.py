@@ -10,10 +10,11 @@ import hashlib
 import io
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,7 +47,30 @@ def test_what_was_changed_makes_it_stale(space: Space, change: str) -> None:
     assert space.current() is None
 
 
-@pytest.mark.parametrize("name", ["BUILDSYS_CACHE", "BUILDSYSRC", "HOME", "NO_COLOR"])
+@pytest.mark.parametrize("change", ["content", "deletion", "output", "output deleted", "package file", "rc file"])
+def test_two_processes_see_what_one_does(space: Space, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    monkeypatch.setattr(snapshot, "TWO_PROCESSES", 1)
+    space.full()
+    assert space.current() is not None
+    CHANGES[change](space)
+    assert space.current() is None
+
+
+def test_a_second_process_that_dies_leaves_no_answer(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "TWO_PROCESSES", 1)
+    space.full()
+    parent, looked = os.getpid(), snapshot._looked
+
+    def dying(*arguments: Any) -> object:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return looked(*arguments)
+
+    monkeypatch.setattr(snapshot, "_looked", dying)
+    assert space.current() is None
+
+
+@pytest.mark.parametrize("name", snapshot.ENVIRONMENT)
 def test_another_environment_is_another_request(space: Space, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     space.full()
     monkeypatch.setenv(name, str(space.root.parent))
