@@ -58,6 +58,7 @@ def write(
     digests = _paged(b"".join([found.digests for found in folders.values()]))
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
+        _sweep(os.path.dirname(target))
     except OSError:
         return b""
     if not snapshot.replace(target, [check, lengths, head, numbers, *digests]):
@@ -65,6 +66,14 @@ def write(
     with suppress(OSError):  # those of another snapshot are not looked at, but damaged ones would be in the way
         os.unlink(f"{target}.edits")
     return check
+
+
+def _sweep(folder: str) -> None:
+    """Remove what killed processes were writing: the names end with their ids. Raises `OSError`."""
+    for name in os.listdir(folder):
+        process = name.rpartition(".")[2]
+        if process.isdigit() and "." in name and not os.path.exists(f"/proc/{process}"):
+            os.unlink(os.path.join(folder, name))
 
 
 def _add(folders: dict[str, _Folder], entry: Seen) -> None:

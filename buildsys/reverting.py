@@ -108,7 +108,9 @@ def _swap(base: str, kept: Kept) -> Swapped:
     """Let an output and the earlier one change places; a whole file is at its path at any time. Raises `OSError`."""
     path, file, digest, kept_digest, _ = kept
     target = os.path.join(base, OUTPUTS, path)
-    held = f"{file}.{os.getpid()}"
+    held = f"{file}.swap"
+    if os.path.lexists(held):
+        os.unlink(held)  # a swap was killed half-way; we have the lock
     os.link(target, held, follow_symlinks=False)
     try:
         os.replace(file, target)

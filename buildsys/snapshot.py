@@ -357,6 +357,8 @@ def replace(target: str, parts: list[bytes]) -> bool:
             stream.writelines(parts)
         os.replace(part, target)
     except OSError:
+        if os.path.lexists(part):
+            os.unlink(part)  # it takes room on a disk that may have none
         return False
     return True
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -258,3 +260,29 @@ def test_the_first_build_of_all_leaves_a_snapshot(space: Space, monkeypatch: pyt
     monkeypatch.undo()
     assert space.build(FILES).is_whole
     assert not space.build(FILES).is_whole
+
+
+def test_a_full_disk_leaves_nothing_half_written(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def full(source: str, target: str) -> None:
+        if "snapshots" in str(target):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert space.build(FILES).code == 0
+    assert list((space.root / "buildsys-out/snapshots").iterdir()) == []
+
+
+def test_what_a_killed_build_was_writing_is_removed(space: Space) -> None:
+    folder = space.root / "buildsys-out/snapshots"
+    folder.mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name in (f"0123456789abcdef.plan.{ended.pid}", f"0123456789abcdef.{os.getpid()}"):
+        (folder / name).write_text("half")
+    assert space.build(FILES).code == 0
+    left = {path.name for path in folder.iterdir()}
+    assert f"0123456789abcdef.plan.{ended.pid}" not in left
+    assert f"0123456789abcdef.{os.getpid()}" in left

@@ -115,3 +115,12 @@ def test_whatever_goes_back_and_forth_is_right(space: Space, tmp_path: Path, see
         assert space.outputs() == space.from_scratch_of(TAR, tmp_path / f"scratch{step}"), done
         if step % 3 == 0:
             assert "0 total actions" in space.full(TAR), done
+
+
+def test_what_a_killed_swap_has_left_is_in_nobodys_way(edited: Space) -> None:
+    held = kept(edited).with_name(kept(edited).name + ".swap")
+    held.write_text("half")
+    write(edited, FIRST)
+    assert "INFO: 0 processes.\n" in edited.build(TAR).said
+    assert not held.exists()
+    assert len(list((edited.root / "buildsys-out/previous").iterdir())) == 1

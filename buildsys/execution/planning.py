@@ -44,15 +44,19 @@ def write(file: str, check: bytes, packages: str, outcome: Outcome, paths: Mappi
         numbers[artifact] = number
     encoder = _Encoder()
     part = f"{file}.{os.getpid()}"
-    with suppress(OSError), open(part, "wb") as stream:
-        out = _Writer(stream)
-        out.records(encoder.record(action, numbers, paths) for action in actions)
-        out.records(marshal.dumps(tuple(artifact)) for artifact in ordered)
-        out.section(VALUE.pack(*_packed(outcome.values[artifact])) for artifact in ordered)
-        out.consumers(actions, numbers)
-        out.section([marshal.dumps((encoder.names, packages, len(ordered)))])
-        out.finish(check)
+    try:
+        with open(part, "wb") as stream:
+            out = _Writer(stream)
+            out.records(encoder.record(action, numbers, paths) for action in actions)
+            out.records(marshal.dumps(tuple(artifact)) for artifact in ordered)
+            out.section(VALUE.pack(*_packed(outcome.values[artifact])) for artifact in ordered)
+            out.consumers(actions, numbers)
+            out.section([marshal.dumps((encoder.names, packages, len(ordered)))])
+            out.finish(check)
         os.replace(part, file)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(part)  # it takes room on a disk that may have none
 
 
 def _reached(outcome: Outcome) -> list[Action]:
