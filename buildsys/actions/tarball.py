@@ -14,15 +14,12 @@ from buildsys.errors import ActionFailed
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, Segment, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from buildsys.archive.compressors import Compressor
     from buildsys.archive.frames import Piece
     from buildsys.model.action import Writer
     from buildsys.model.digest import Digest
-
-_BATCH = 64
-"""Frames made before they are remembered: what an interrupted build has compressed is not lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Tarball(BaseOperation):
     """
 
     MNEMONIC: ClassVar[str] = "Tarball"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     STORED: ClassVar[bool] = False
     ANTICIPATED: ClassVar[int] = frames.LARGE
 
@@ -57,7 +54,7 @@ class Tarball(BaseOperation):
             return io.input_digests()
         if squeeze and not squeeze.single:
             recipe = _Emission(io, squeeze).read_anew(recipe)
-        found = {part.digest for piece in recipe for part in frames.parts(piece) if part.digest}
+        found = {digest for piece in recipe for digest in frames.digests(piece)}
         return [io.value(self.tree).digest, *sorted(found)]
 
     @property
@@ -66,10 +63,10 @@ class Tarball(BaseOperation):
         return f"{self.compression} {self.level}"
 
     def anticipate(self, io: ActionIO, payload: Value) -> None:
-        """Make and remember the frame of a payload that will be in the tree. Raises `ValueError` as `compressor`."""
+        """Begin the frames of a payload that will be in the tree. Raises `ValueError` as `compressor`."""
         squeeze = compressors.compressor(self.compression, self.level)
         if squeeze and not squeeze.single:
-            _Emission(io, squeeze).prepare(frames.Payload(payload.digest, payload.size))
+            _Emission(io, squeeze).begin(list(frames.slices(payload.digest, payload.size)))
 
     def execute(self, io: ActionIO) -> None:
         """Write the tarball as output 0.
@@ -113,8 +110,9 @@ def _plain_segments(io: ActionIO, recipe: list[Piece]) -> Iterator[Segment]:
     """Yield a tarball as it is: payloads are blobs, and the zeros that fill their last block."""
     for piece in recipe:
         if isinstance(piece, frames.Payload):
-            yield Segment.of_blob(piece.digest, piece.size)
-            yield Segment.of_bytes(bytes(padding(piece.size)))
+            if piece.start == 0:  # the blob as a whole, whatever its slices
+                yield Segment.of_blob(piece.digest, piece.size)
+                yield Segment.of_bytes(bytes(padding(piece.size)))
         else:
             yield Segment(f"tar {piece.key}", write=partial(_write_content, io, piece))
 
@@ -130,33 +128,36 @@ class _Emission:
     def __init__(self, io: ActionIO, squeeze: Compressor) -> None:
         self._io = io
         self._squeeze = squeeze
+        self._squeezed: dict[Digest, bool] = {}
 
     def write(self, recipe: list[Piece]) -> None:
-        io = self._io
+        """Put the tarball together; what comes first is written while what comes later is compressed."""
+        have, making = self.begin(recipe)
         keys = [self._key(piece) for piece in recipe]
-        have = {key: value for key in filter(None, keys) if (value := io.recall(key))}
-        missing = {key: piece for key, piece in zip(keys, recipe, strict=True) if key and key not in have}
-        todo = list(missing.items())
-        for start in range(0, len(todo), _BATCH):
-            batch = todo[start : start + _BATCH]
-            made = io.map(self._make, [piece for _, piece in batch])
-            for (key, _), value in zip(batch, made, strict=True):
-                io.remember(key, value)
-                have[key] = value
-        io.assemble([self._segment(piece, have.get(key)) for key, piece in zip(keys, recipe, strict=True)])
+        known = next((number for number, key in enumerate(keys) if key in making), len(keys))
+        segments = [self._segment(piece, have.get(key)) for piece, key in zip(recipe[:known], keys, strict=False)]
+        rest = (
+            self._segment(piece, making[key]() if key in making else have.get(key))
+            for piece, key in zip(recipe[known:], keys[known:], strict=True)
+        )
+        self._io.assemble(segments, rest=rest if making else None)
 
-    def prepare(self, piece: Piece) -> None:
-        """Make the frame of a piece, unless it is there."""
-        key = self._key(piece)
-        if self._io.recall(key) is None:
-            self._io.remember(key, self._make(piece))
+    def begin(self, recipe: list[Piece]) -> tuple[dict[str, Value], dict[str, Callable[[], Value]]]:
+        """Begin to make the frames that are not kept. Return those that are, and what waits for the others."""
+        pieces = {key: piece for piece in recipe if (key := self._key(piece))}
+        have = self._io.recall(*pieces)
+        making = {
+            key: self._io.begin(key, partial(self._make, piece)) for key, piece in pieces.items() if key not in have
+        }
+        return have, making
 
     def read_anew(self, recipe: list[Piece]) -> list[Piece]:
         """Return the pieces whose blobs are read: those without a kept frame, and payloads that are stored as is."""
+        keys = [self._key(piece) for piece in recipe]
+        have = self._io.recall(*filter(None, keys))
         anew: list[Piece] = []
-        for piece in recipe:
-            key = self._key(piece)
-            value = self._io.recall(key) if key else None
+        for piece, key in zip(recipe, keys, strict=True):
+            value = have.get(key)
             if value is None or (isinstance(piece, frames.Payload) and value.digest == piece.digest):
                 anew.append(piece)
         return anew
@@ -164,28 +165,37 @@ class _Emission:
     def _key(self, piece: Piece) -> str:
         """Name all that shapes the frame of a piece; empty if no blob is read for it: such a frame is not kept."""
         if isinstance(piece, frames.Payload):
-            return f"frame {frames.LAYOUT} payload {piece.digest} {self._squeeze.id}"
+            return f"frame {frames.LAYOUT} payload {piece.digest} {piece.start} {self._squeeze.id}"
         return f"frame {frames.LAYOUT} group {piece.key} {self._squeeze.id}" if piece.has_blobs else ""
 
     def _make(self, piece: Piece) -> Value:
         """Make the frame of a piece; a payload that is not worth squeezing is its own answer."""
         io = self._io
-        if isinstance(piece, frames.Payload):
-            with io.open_blob(piece.digest) as stream:
-                if is_squeezed(stream, piece.size):
-                    return Value(piece.digest, piece.size)
-        with io.create_blob() as blob:
-            self._squeeze.compress(Chunked(frames.content(piece, io.open_blob)), blob, frames.span(piece))
+        if isinstance(piece, frames.Payload) and self._is_squeezed(piece):
+            return Value(piece.digest, piece.size)
+        with frames.opened(piece, io.open_blob) as source, io.create_blob() as blob:
+            self._squeeze.compress(source, blob, frames.span(piece))
         return Value(blob.digest, blob.size)
+
+    def _is_squeezed(self, piece: frames.Payload) -> bool:
+        """Tell whether a payload is not worth squeezing; looked at once for all of its slices."""
+        found = self._squeezed.get(piece.digest)
+        if found is None:
+            with self._io.open_blob(piece.digest) as stream:
+                found = self._squeezed[piece.digest] = is_squeezed(stream, piece.size)
+        return found
 
     def _segment(self, piece: Piece, frame: Value | None) -> Segment:
         if frame is None:
             made = BytesIO()
-            self._squeeze.compress(Chunked(frames.content(piece, self._io.open_blob)), made, frames.span(piece))
+            with frames.opened(piece, self._io.open_blob) as source:
+                self._squeeze.compress(source, made, frames.span(piece))
             return Segment.of_bytes(made.getvalue())
         if isinstance(piece, frames.Payload) and frame.digest == piece.digest:
-            return Segment(f"{self._squeeze.stored_id} {piece.digest}", write=partial(self._store, piece))
+            name = f"{self._squeeze.stored_id} {frames.SLICE} {piece.digest} {piece.start}"
+            return Segment(name, write=partial(self._store, piece))
         return Segment.of_blob(frame.digest, frame.size)
 
     def _store(self, piece: Piece, out: Writer) -> None:
-        self._squeeze.store(Chunked(frames.content(piece, self._io.open_blob)), out, frames.span(piece))
+        with frames.opened(piece, self._io.open_blob) as source:
+            self._squeeze.store(source, out, frames.span(piece))

@@ -4,9 +4,10 @@ Entries come in the order of a walk: a directory once, then all that is in it. A
 then directories with large files somewhere below, then the rest, by name: what changes most is small, so most of an
 archive is a prefix that stays.
 
-A large payload is a piece of its own, without its header, so that its compressed frame serves any name, mode and time.
-The rest is grouped; a group ends before a large payload and where the hash of a path says so, hence a new entry moves
-the borders of one group. The end-of-archive blocks belong to the last group.
+A large payload is cut into slices, each a piece of its own, without its header, so that a compressed frame serves any
+name, mode and time, and processors can share a file. The rest is grouped; a group ends before a large payload and where
+the hash of a path says so, hence a new entry moves the borders of one group. The end-of-archive blocks belong to the
+last group.
 
 Why a walk, and not all large files first: GNU tar sets mode and time of a directory when it meets a member outside of
 it, so later members spoil the time, or (mode 0555, plain user) cannot be written; bsdtar does not mend the time of a
@@ -17,10 +18,12 @@ with all its files too.
 from __future__ import annotations
 
 import hashlib
+import io
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from buildsys.archive import tar
-from buildsys.archive.streams import Padded, padding
+from buildsys.archive.streams import Chunked, Padded, Section, SizeFault, padding
 from buildsys.model.digest import CHUNK
 from buildsys.model.tree import FILE
 
@@ -28,15 +31,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
+    from buildsys.archive.streams import Readable
     from buildsys.model.action import Writer
     from buildsys.model.digest import Digest
     from buildsys.model.tree import Entry, Tree
 
-LAYOUT = 1
+LAYOUT = 2
 """The version of this recipe: raise it when the same tree would give other pieces."""
 
 LARGE = 64 << 10
 """Payloads of at least this many bytes are pieces of their own."""
+
+SLICE = 4 << 20
+"""The bytes of a piece of a payload, its last one excepted. Twice as many compress to a quarter of a percent less."""
 
 GROUP = 256 << 10
 """The most uncompressed bytes in a group of more than one entry."""
@@ -78,10 +85,24 @@ class Group(NamedTuple):
 
 
 class Payload(NamedTuple):
-    """A large payload and its padding: the same piece whatever file holds it."""
+    """A slice of a large payload of `size` bytes, from `start` on: the same piece whatever file holds it.
+
+    The last slice has the payload's padding.
+    """
 
     digest: Digest
     size: int
+    start: int = 0
+
+    @property
+    def length(self) -> int:
+        """The bytes of the slice, without padding."""
+        return min(SLICE, self.size - self.start)
+
+    @property
+    def zeros(self) -> int:
+        """The bytes of padding that belong to it."""
+        return padding(self.size) if self.start + self.length == self.size else 0
 
 
 Piece: TypeAlias = Group | Payload
@@ -110,11 +131,16 @@ def recipe(tree: Tree, epoch: int = tar.EPOCH) -> Iterator[Piece]:
             yield Group(tuple(held))
             held, size = [], 0
         if is_large:
-            yield Payload(entry.digest, entry.size)
+            yield from slices(entry.digest, entry.size)
     if held and size + len(tar.END) > GROUP:
         yield Group(tuple(held))
         held = []
     yield Group((*held, Part(tar.END)))
+
+
+def slices(digest: Digest, size: int) -> Iterator[Payload]:
+    """Yield the pieces of a large payload."""
+    return (Payload(digest, size, start) for start in range(0, size, SLICE))
 
 
 def walk(tree: Tree) -> list[Entry]:
@@ -135,7 +161,12 @@ def walk(tree: Tree) -> list[Entry]:
 
 def content(piece: Piece, open_blob: Opener) -> Iterator[bytes]:
     """Yield the uncompressed bytes of a piece. Raises `SizeFault` when a blob does not have the size of its entry."""
-    for data, digest, size in parts(piece):
+    if isinstance(piece, Payload):
+        with opened(piece, open_blob) as source:
+            while chunk := source.read(CHUNK):
+                yield chunk
+        return
+    for data, digest, size in piece.parts:
         if data:
             yield data
         if digest:
@@ -145,14 +176,29 @@ def content(piece: Piece, open_blob: Opener) -> Iterator[bytes]:
                     yield chunk
 
 
-def parts(piece: Piece) -> tuple[Part, ...]:
-    """Return what a piece is made of."""
-    return (Part(b"", *piece),) if isinstance(piece, Payload) else piece.parts
+@contextmanager
+def opened(piece: Piece, open_blob: Opener) -> Iterator[Readable]:
+    """Open the uncompressed bytes of a piece: as `content`, but read in pieces of any size, without further copies."""
+    if isinstance(piece, Group):
+        yield Chunked(content(piece, open_blob))
+        return
+    with open_blob(piece.digest) as stream:
+        there = stream.seek(0, io.SEEK_END)
+        if there != piece.size:
+            raise SizeFault(f"the payload has {there} bytes, not {piece.size}")
+        stream.seek(piece.start)
+        section = Section(stream, piece.length)
+        yield Padded(section, piece.length, piece.zeros)
+
+
+def digests(piece: Piece) -> list[Digest]:
+    """Return the digests of the blobs that a piece is made of."""
+    return [piece.digest] if isinstance(piece, Payload) else [part.digest for part in piece.parts if part.digest]
 
 
 def span(piece: Piece) -> int:
     """Return the number of uncompressed bytes of a piece."""
-    return sum(part.span for part in parts(piece))
+    return piece.length + piece.zeros if isinstance(piece, Payload) else sum(part.span for part in piece.parts)
 
 
 def write_tar(tree: Tree, open_blob: Opener, sink: Writer, epoch: int = tar.EPOCH) -> None:

@@ -86,15 +86,15 @@ class SizeFault(ValueError):
 
 
 class Padded:
-    """A payload of `size` bytes followed by the zeros that fill its last tar block.
+    """A payload of `size` bytes followed by `zeros`: by default, as many as fill its last tar block.
 
     Raises `SizeFault` when the payload is shorter or longer than stated: a tar header has named its size before.
     """
 
-    def __init__(self, source: Readable, size: int) -> None:
+    def __init__(self, source: Readable, size: int, zeros: int | None = None) -> None:
         self._source = source
         self._left = size
-        self._zeros = padding(size)
+        self._zeros = padding(size) if zeros is None else zeros
 
     def read(self, size: int = CHUNK, /) -> bytes:
         if self._left:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from buildsys.errors import InternalError
 from buildsys.execution.assembly import write_segment
@@ -21,20 +22,17 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from buildsys.execution.anticipation import Anticipation
+    from buildsys.execution.by_products import ByProducts
     from buildsys.execution.delivery import Delivery
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
     from buildsys.execution.sources import Sources
     from buildsys.execution.stop import Stop
-    from buildsys.execution.threads import Threads
     from buildsys.model.action import Fetching, Segment, Writer
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.store.cas import BlobWriter
     from buildsys.store.local import LocalStore
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Surroundings(NamedTuple):
@@ -47,7 +45,7 @@ class Surroundings(NamedTuple):
     delivery: Delivery
     direct: Mapping[Artifact, str]
     stop: Stop
-    helpers: Threads
+    by_products: ByProducts
     fetching: Fetching
     events: Events
     anticipation: Anticipation
@@ -146,16 +144,28 @@ class BuildIO:
             yield blob
         self._made[output] = Value(blob.digest, blob.size, executable)
 
-    def assemble(self, segments: Sequence[Segment], output: int = 0, *, executable: bool = False) -> None:
+    def assemble(
+        self,
+        segments: Sequence[Segment],
+        output: int = 0,
+        *,
+        executable: bool = False,
+        rest: Iterable[Segment] | None = None,
+    ) -> None:
         """Write an output that is a sequence of segments. Raises `SizeFault` when a blob has not its stated size."""
         path = self._direct.get(self._action.outputs[output])
         if path is None:
             with self.create(output, executable=executable) as out:
-                for segment in segments:
+                for segment in chain(segments, rest or ()):
                     write_segment(segment, self._store.blobs, out)
             return
         made = self._outputs.assemble(
-            path, segments, self._check, Recipes(self._store), self._expected(output), executable=executable
+            path,
+            (segments, rest),
+            self._check,
+            Recipes(self._store),
+            self._expected(output),
+            executable=executable,
         )
         self._made[output] = Value(made.digest, made.size, executable)
 
@@ -191,20 +201,17 @@ class BuildIO:
         """Store a small blob of a tree."""
         return self._store.blobs.put(data)
 
-    def recall(self, key: str) -> Value | None:
-        """Return a by-product whose blob is still in the store."""
-        result = self._store.actions.get(action_key(key))
-        if result is None or not self._store.blobs.contains(result.outputs[0].digest):
-            return None
-        return result.outputs[0]
+    def recall(self, *keys: str) -> dict[str, Value]:
+        """Return those by-products that are kept and whose blobs are still in the store."""
+        return self._around.by_products.recall(keys)
 
     def remember(self, key: str, value: Value) -> None:
         """Keep a by-product."""
-        self._store.actions.put(action_key(key), ActionResult((value,)), key)
+        self._around.by_products.remember(key, value)
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Apply a function to items, several at a time."""
-        return self._around.helpers.map(function, items)
+    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]:
+        """Have a by-product made by a helper and kept; return what waits for it."""
+        return self._around.by_products.begin(key, make)
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
         """Make a blob of the store an output; False when it is not there."""
@@ -243,7 +250,6 @@ class BuildIO:
         begin = time.monotonic()
         result: ActionResult | BaseException
         try:
-            self._around.anticipation.settle(self._action)
             self._action.operation.execute(self)
             result = self.result()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the coordinator judges it

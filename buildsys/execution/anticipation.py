@@ -6,9 +6,7 @@ compressed while others are still on their way. Nothing depends on it: what fail
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from buildsys.execution.action_io import BuildIO
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from buildsys.execution.action_io import Surroundings
     from buildsys.model.action import Action, ActionResult, Anticipating, Artifact
-    from buildsys.model.digest import Digest
     from buildsys.model.graph import ActionGraph
     from buildsys.store.cas import BlobStore
 
@@ -33,23 +30,18 @@ class _Able(NamedTuple):
 
 
 class Anticipation:
-    """The actions that can work in advance, the artifacts that reach them unchanged, and the work begun for them.
+    """The actions that can work in advance, by the artifacts that reach them unchanged.
 
-    What several actions would do alike is done for all of them at once.
+    What several actions would do alike is begun for all of them at once.
     """
 
     def __init__(self, graph: ActionGraph, order: Iterable[Action]) -> None:
         self._wanted: dict[Artifact, dict[str, _Able]] = {}
-        self._sources: dict[int, tuple[str, list[Artifact]]] = {}
-        self._begun: dict[tuple[str, Artifact], list[threading.Event]] = {}
-        self._offered: dict[tuple[str, Digest], threading.Event] = {}
         for action in order:
             operation = action.operation
             if _anticipates(operation):
-                work, sources = operation.in_advance, list(_traced(graph, action))
-                self._sources[id(action)] = (work, sources)
-                for artifact in sources:
-                    self._wanted.setdefault(artifact, {}).setdefault(work, _Able(action, operation))
+                for artifact in _traced(graph, action):
+                    self._wanted.setdefault(artifact, {}).setdefault(operation.in_advance, _Able(action, operation))
 
     def offer(self, made: Action, result: ActionResult, around: Surroundings) -> None:
         """Begin what can be done with the outputs of an action that has just run; from the coordinating thread."""
@@ -58,25 +50,11 @@ class Anticipation:
             if not wanted:
                 continue
             payloads = _payloads(value, around.store.blobs)
-            for work, able in wanted.items():
-                least = able.operation.ANTICIPATED
-                begun = [self._begin(work, able, p, around) for p in payloads if p.size >= least]
-                self._begun[work, artifact] = begun
-
-    def _begin(self, work: str, able: _Able, payload: Value, around: Surroundings) -> threading.Event:
-        """Begin the work with a payload, unless it was begun before; return what tells when it is done."""
-        done = self._offered.get((work, payload.digest))
-        if done is None:
-            done = self._offered[work, payload.digest] = threading.Event()
-            around.helpers.submit(partial(_work, able, payload, around, done))
-        return done
-
-    def settle(self, action: Action) -> None:
-        """Wait for what was begun for an action that is about to run; from its worker."""
-        work, sources = self._sources.get(id(action), ("", []))
-        for artifact in sources:
-            for done in self._begun.get((work, artifact), ()):
-                done.wait()
+            for able in wanted.values():
+                for payload in payloads:
+                    if payload.size >= able.operation.ANTICIPATED:
+                        with suppress(Exception):  # whatever it is, the action will meet it, too
+                            able.operation.anticipate(BuildIO(able.action, around), payload)
 
 
 def _traced(graph: ActionGraph, action: Action) -> Iterator[Artifact]:
@@ -102,14 +80,3 @@ def _payloads(value: Value, blobs: BlobStore) -> list[Value]:
     if not value.tree:
         return [value]
     return [Value(e.digest, e.size) for e in Tree.from_bytes(blobs.read(value.digest)).entries if e.kind == FILE]
-
-
-def _work(able: _Able, payload: Value, around: Surroundings, done: threading.Event) -> None:
-    """Do a part of the work of an action, in a helper's thread."""
-    io = BuildIO(able.action, around)
-    try:
-        with suppress(BaseException):  # whatever it is, the action will meet it, too
-            able.operation.anticipate(io, payload)
-        io.clean()
-    finally:
-        done.set()

@@ -16,6 +16,7 @@ import hashlib
 import io
 from collections import Counter
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from buildsys.archive.streams import SizeFault, copy
@@ -68,15 +69,24 @@ class Made(NamedTuple):
     work: Counter[str]
 
 
-def start(segments: Iterable[Segment], known: Iterable[tuple[Digest, Recipe]], standing: Recipe | None = None) -> Start:
-    """Find out what need not be done, from the recipes `known` by their digests, and of the file that is there."""
+def start(
+    segments: Iterable[Segment],
+    known: Iterable[tuple[Digest, Recipe]],
+    standing: Recipe | None = None,
+    *,
+    whole: bool = True,
+) -> Start:
+    """Find out what need not be done, from the recipes `known` by their digests, and of the file that is there.
+
+    `whole` tells that nothing follows the segments.
+    """
     from buildsys.adapters import sha256
 
-    names = tuple(hashlib.sha256(segment.name.encode()).digest() for segment in segments)
+    names = tuple(map(name_digest, segments))
     best = Start(names, sha256.begin())
     for digest, recipe in known:
         shared = recipe.shared(names)
-        if shared == len(names) == len(recipe.names):
+        if whole and shared == len(names) == len(recipe.names):
             best = best._replace(told=shared, recipe=recipe, digest=digest)
             break
         told = max((count for count in recipe.states if best.told < count <= shared), default=0)
@@ -86,11 +96,21 @@ def start(segments: Iterable[Segment], known: Iterable[tuple[Digest, Recipe]], s
     return best._replace(standing=min(standing.shared(names), best.told)) if standing else best
 
 
+def name_digest(segment: Segment) -> bytes:
+    """Return what stands for a segment in a recipe."""
+    return hashlib.sha256(segment.name.encode()).digest()
+
+
 def assemble(
-    stream: BinaryIO, segments: Sequence[Segment], how: Start, blobs: BlobStore, check: Callable[[], None]
+    stream: BinaryIO,
+    segments: tuple[Sequence[Segment], Iterable[Segment] | None],
+    how: Start,
+    blobs: BlobStore,
+    check: Callable[[], None],
 ) -> Made:
     """Write to `stream`, an unbuffered file that stands at the end of what is kept, what of the segments is not there.
 
+    The first of `segments` are those that `how` was found out from; the second follow.
     Raises `BlobMissing`, also when the file of a blob was changed meanwhile, and `SizeFault` when a blob has not the
     size that is stated; `check` may raise to give up.
     """
@@ -119,10 +139,15 @@ def write_segment(segment: Segment, blobs: BlobStore, out: Writer) -> None:
 
 class _Assembly:
     def __init__(
-        self, stream: BinaryIO, segments: Sequence[Segment], how: Start, blobs: BlobStore, check: Callable[[], None]
+        self,
+        stream: BinaryIO,
+        segments: tuple[Sequence[Segment], Iterable[Segment] | None],
+        how: Start,
+        blobs: BlobStore,
+        check: Callable[[], None],
     ) -> None:
         self._stream = stream
-        self._segments = segments
+        self._segments, self._rest = segments
         self._how = how
         self._blobs = blobs
         self._check = check
@@ -135,11 +160,14 @@ class _Assembly:
         told = recipe.end(how.told)
         if how.digest:
             return Made(how.digest, told, recipe, self._work)
-        ends = list(recipe.ends[: how.told])
+        names, ends = list(how.names), list(recipe.ends[: how.told])
         states = {count: state for count, state in recipe.states.items() if count <= how.told}
         with HashingWriter(self._stream, self._check, how.hasher) as out:
             at = told
-            for count, segment in enumerate(self._segments[how.told :], how.told + 1):
+            following = chain(self._segments[how.told :], self._rest or ())
+            for count, segment in enumerate(following, how.told + 1):
+                if count > len(names):
+                    names.append(name_digest(segment))
                 write_segment(segment, self._blobs, out)
                 ends.append(told + out.size)
                 if ends[-1] - at >= SPACING:
@@ -147,7 +175,7 @@ class _Assembly:
                     out.then(partial(_note, states, count, how.hasher))
         self._work.update(written=out.size, hashed=out.size)
         states = {count: state for count, state in states.items() if state}
-        return Made(out.digest, told + out.size, Recipe(how.names, tuple(ends), states), self._work)
+        return Made(out.digest, told + out.size, Recipe(tuple(names), tuple(ends), states), self._work)
 
     def _copy_told(self) -> None:
         """Write the segments that are told and not there."""

@@ -18,6 +18,7 @@ from buildsys.errors import BuildError, BuildErrors, Interrupted
 from buildsys.execution.action_io import BuildIO, Surroundings
 from buildsys.execution.anticipation import Anticipation
 from buildsys.execution.blame import as_build_error, not_deterministic, of_action
+from buildsys.execution.by_products import ByProducts
 from buildsys.execution.critical_path import critical_path
 from buildsys.execution.delivery import IN_STORE, Delivery
 from buildsys.execution.durations import NETWORK, Durations
@@ -127,7 +128,7 @@ class Executor:
             self._delivery,
             self._delivery.direct,
             self._stop,
-            self._workers.helpers,
+            ByProducts(self._store, self._workers.helpers),
             self._options.fetching,
             self._events,
             self._anticipation,

@@ -126,7 +126,7 @@ class Outputs:
     def assemble(
         self,
         path: str,
-        segments: Sequence[Segment],
+        segments: tuple[Sequence[Segment], Iterable[Segment] | None],
         check: Callable[[], None],
         recipes: Recipes,
         expected: Digest = "",
@@ -135,6 +135,7 @@ class Outputs:
     ) -> assembly.Made:
         """Write a file that is a sequence of segments; what it has in common with earlier ones costs little.
 
+        The first of `segments` are known, the second, if any, are asked for one by one when it is time to write them.
         `expected` is the digest that it had when it was last made of these inputs, if it ever was. Raises as
         `assembly.assemble`.
         """
@@ -143,7 +144,10 @@ class Outputs:
         known = {digest: recipe for digest in digests if digest and (recipe := recipes.find(digest))}
         standing = known.get(kept.digest) if kept else None
         how = assembly.start(
-            segments, known.items(), standing if kept and standing and standing.size == kept.size else None
+            segments[0],
+            known.items(),
+            standing if kept and standing and standing.size == kept.size else None,
+            whole=segments[1] is None,
         )
         with self._replacing(path) as part:
             if how.standing and not self._previous.take(path, part, alone=True):

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
+    from collections.abc import Callable
 
 
 class Threads:
@@ -35,32 +32,6 @@ class Threads:
                 thread.start()
                 self._threads.append(thread)
         self._calls.put(call)
-
-    def map(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-        """Return what `function` makes of each item, in their order.
-
-        Raises what it raises first; items whose turn had not come are then left out.
-        """
-        wanted = list(items)
-        found: dict[int, _Result] = {}
-        errors: dict[int, BaseException] = {}
-        done: SimpleQueue[None] = SimpleQueue()
-
-        def call(position: int, item: _Item) -> None:
-            try:
-                if not errors:
-                    found[position] = function(item)
-            except BaseException as error:  # noqa: BLE001 - it is raised below, in the thread that asked
-                errors[position] = error
-            done.put(None)
-
-        for position, item in enumerate(wanted):
-            self.submit(lambda position=position, item=item: call(position, item))  # type: ignore[misc]
-        for _ in wanted:
-            done.get()
-        if errors:
-            raise errors[min(errors)]
-        return [found[position] for position in range(len(wanted))]
 
     def close(self) -> None:
         """Forget the calls that have not begun, and wait for the others."""

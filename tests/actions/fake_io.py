@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from buildsys.archive.streams import SizeFault
 from buildsys.model.action import Artifact, Fetching, Segment, Value
@@ -15,9 +15,6 @@ from buildsys.model.tree import FILE, Entry, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Blob(io.BytesIO):
@@ -37,7 +34,7 @@ class FakeIO:
         self.trees: dict[int, Tree] = {}
         self.remembered: dict[str, Value] = {}
         self.recalled: list[str] = []
-        self.mapped = 0
+        self.begun = 0
         self.segments: dict[str, Digest] = {}
 
     # inputs for tests
@@ -89,9 +86,16 @@ class FakeIO:
         yield stream
         self.outputs[output] = (stream.getvalue(), executable)
 
-    def assemble(self, segments: Sequence[Segment], output: int = 0, *, executable: bool = False) -> None:
+    def assemble(
+        self,
+        segments: Sequence[Segment],
+        output: int = 0,
+        *,
+        executable: bool = False,
+        rest: Iterable[Segment] | None = None,
+    ) -> None:
         with self.create(output, executable=executable) as out:
-            for segment in segments:
+            for segment in itertools.chain(segments, rest or ()):
                 begin = out.tell()
                 if segment.blob:
                     out.write(self.blobs[segment.blob])
@@ -121,21 +125,24 @@ class FakeIO:
         self.blobs[digest] = bytes(data)
         return digest
 
-    def recall(self, key: str) -> Value | None:
-        value = self.remembered.get(key)
-        if value:
-            self.recalled.append(key)
-        return value
+    def recall(self, *keys: str) -> dict[str, Value]:
+        found = {key: self.remembered[key] for key in keys if key in self.remembered}
+        self.recalled += found
+        return found
 
     def remember(self, key: str, value: Value) -> None:
         assert value.digest in self.blobs
         self.remembered[key] = value
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        work = list(items)
-        self.mapped += len(work)
-        with ThreadPoolExecutor(2) as pool:
-            return list(pool.map(function, work))
+    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]:
+        self.begun += 1
+
+        def wait() -> Value:
+            if key not in self.remembered:
+                self.remember(key, make())
+            return self.remembered[key]
+
+        return wait
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
         if digest in self.blobs:

@@ -39,8 +39,8 @@ def test_pieces_are_bounded_and_payloads_hold_no_header(made: tuple[Tree, Blobs]
     tree, blobs = made
     pieces = list(frames.recipe(tree))
     large = [entry for entry in tree.entries if entry.kind == FILE and entry.size >= LARGE]
-    assert sorted((p.digest, p.size) for p in pieces if isinstance(p, Payload)) == sorted(
-        (e.digest, e.size) for e in large
+    assert sorted(p for p in pieces if isinstance(p, Payload)) == sorted(
+        Payload(e.digest, e.size, start) for e in large for start in range(0, e.size, frames.SLICE)
     )
     for piece in pieces:
         assert sum(map(len, frames.content(piece, blobs.open))) == frames.span(piece)
@@ -99,6 +99,19 @@ def test_large_files_come_first_and_what_is_small_throughout_comes_last() -> Non
 
 def test_an_empty_tree_is_the_end_alone() -> None:
     assert list(frames.recipe(Tree.of([]))) == [Group((frames.Part(tar.END),))]
+
+
+def test_a_large_payload_is_cut_into_slices_the_last_one_with_the_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "SLICE", 100_000)
+    blobs = Blobs()
+    data = bytes(n % 251 for n in range(250_001))
+    pieces = [p for p in frames.recipe(Tree.of([blobs.file("a", data)])) if isinstance(p, Payload)]
+    assert [(p.start, p.length, p.zeros) for p in pieces] == [
+        (0, 100_000, 0),
+        (100_000, 100_000, 0),
+        (200_000, 50_001, 367),
+    ]
+    assert b"".join(chunk for p in pieces for chunk in frames.content(p, blobs.open)) == data + bytes(367)
 
 
 def test_a_rootfs_is_cut_into_groups_of_a_fair_size() -> None:

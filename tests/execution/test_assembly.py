@@ -75,9 +75,15 @@ class Folder:
         """Return segments by names such as `large 1`."""
         return [self.segment(kind, int(number)) for kind, number in (name.split() for name in names)]
 
-    def assemble(self, *names: str, path: str = "x", expected: str = "") -> Made:
+    def parts(self, *names: str, known: int | None = None) -> tuple[list[Segment], Iterator[Segment] | None]:
+        """Return segments of which the first `known` are known; all of them by default."""
+        segments = self.segments(*names)
+        return segments[:known], None if known is None else iter(segments[known:])
+
+    def assemble(self, *names: str, path: str = "x", expected: str = "", known: int | None = None) -> Made:
         """Assemble an output and compare it with what it must be."""
-        made = self.outputs.assemble(path, self.segments(*names), lambda: None, Recipes(self.store), expected)
+        parts = self.parts(*names, known=known)
+        made = self.outputs.assemble(path, parts, lambda: None, Recipes(self.store), expected)
         data = self.path(path).read_bytes()
         assert data == whole(*names)
         assert (made.digest, made.size) == (digest_bytes(data), len(data))
@@ -216,7 +222,7 @@ def test_a_lost_blob_is_told(folder: Folder) -> None:
     assert path is not None
     os.unlink(path)
     with pytest.raises(BlobMissing) as caught:
-        folder.outputs.assemble("x", segments, lambda: None, Recipes(folder.store))
+        folder.outputs.assemble("x", (segments, None), lambda: None, Recipes(folder.store))
     assert caught.value.digest == segments[3].blob
     assert folder.path().read_bytes() == whole(*BODY)
 
@@ -228,7 +234,7 @@ def test_a_blob_of_another_size_is_told(folder: Folder, told: bool) -> None:
         folder.assemble(*BODY)
     segments[1] = segments[1]._replace(size=LARGE - 1)
     with pytest.raises(SizeFault, match="70000 bytes, not 69999"):
-        folder.outputs.assemble("y", segments, lambda: None, Recipes(folder.store), digest_bytes(whole(*BODY)))
+        folder.outputs.assemble("y", (segments, None), lambda: None, Recipes(folder.store), digest_bytes(whole(*BODY)))
     assert list((folder.base / "tmp").iterdir()) == []
 
 
@@ -248,7 +254,7 @@ def test_a_blob_that_changes_while_it_is_copied_is_lost(folder: Folder, monkeypa
 
     monkeypatch.setattr(assembly, "copy_range", spoil)
     with pytest.raises(BlobMissing) as caught:
-        folder.outputs.assemble("x", segments, lambda: None, Recipes(folder.store))
+        folder.outputs.assemble("x", (segments, None), lambda: None, Recipes(folder.store))
     assert caught.value.digest == segments[3].blob
     assert folder.path().read_bytes() == whole(*BODY)
     assert list((folder.base / "tmp").iterdir()) == []
@@ -263,7 +269,7 @@ def test_assembling_can_be_given_up(folder: Folder) -> None:
 
     for names in ((*BODY[:-1], "made 3"), ("made 7", *BODY[1:])):
         with pytest.raises(ValueError, match="stop"):
-            folder.outputs.assemble("x", folder.segments(*names), stop, Recipes(folder.store))
+            folder.outputs.assemble("x", folder.parts(*names), stop, Recipes(folder.store))
     assert folder.path().read_bytes() == whole(*BODY[:-1], "made 2")
     assert list((folder.base / "tmp").iterdir()) == []
     folder.assemble(*BODY)
@@ -280,7 +286,7 @@ def test_what_is_kept_makes_room_for_what_is_written(folder: Folder) -> None:
     folder.assemble(*BODY[:-1], "made 2")
     assert folder.kept()
     segments = [Segment("other", write=write), *folder.segments(*BODY)]
-    folder.outputs.assemble("x", segments, lambda: None, Recipes(folder.store))
+    folder.outputs.assemble("x", (segments, None), lambda: None, Recipes(folder.store))
     assert folder.kept()
     with folder.outputs.create("x", lambda: None) as out:
         write(out)
@@ -344,7 +350,7 @@ def test_an_assembled_output_is_whole_at_every_moment(folder: Folder) -> None:
     try:
         for number in range(60):
             folder.outputs.assemble(
-                "x", folder.segments(*BODY[:-1], f"made {number % 4}"), lambda: None, Recipes(folder.store)
+                "x", folder.parts(*BODY[:-1], f"made {number % 4}"), lambda: None, Recipes(folder.store)
             )
     finally:
         stop.set()
@@ -392,17 +398,20 @@ def disturb(folder: Folder, what: str, held: ExitStack) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(bodies, disturbances, st.booleans()), min_size=2, max_size=6), st.lists(names, max_size=3))
+@given(
+    st.lists(st.tuples(bodies, disturbances, st.booleans(), st.none() | st.integers(0, 7)), min_size=2, max_size=6),
+    st.lists(names, max_size=3),
+)
 def test_whatever_was_there_before_the_output_is_that_of_its_segments(
-    folder: Folder, steps: Sequence[tuple[list[str], str, bool]], common: list[str]
+    folder: Folder, steps: Sequence[tuple[list[str], str, bool, int | None]], common: list[str]
 ) -> None:
     shutil.rmtree(folder.path().parent, ignore_errors=True)
     with ExitStack() as held:
-        for body, what, back in steps:
-            made = folder.assemble(*common, *body)
+        for body, what, back, known in steps:
+            made = folder.assemble(*common, *body, known=known)
             disturb(folder, what, held)
             value = Value(made.digest, made.size)
-            folder.assemble(*common, *body, "made 9")
+            folder.assemble(*common, *body, "made 9", known=known)
             if back and folder.outputs.restore("x", value):
                 assert folder.path().read_bytes() == whole(*common, *body)
                 assert folder.outputs.is_current("x", value)
