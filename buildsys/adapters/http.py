@@ -21,7 +21,7 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 30.0
 """How long a server may stay silent; a slow but steady download is never cut."""
 
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes that say "later" (RFC 9110 section 15, RFC 6585, RFC 8470)."""
 
 
@@ -74,16 +74,18 @@ def get(url: str, *, offset: int = 0, etag: str = "", timeout_scale: float = 1.0
                 start = offset if answer.status_code == 206 else 0
                 length = answer.headers.get("Content-Length", "")
                 total = start + int(length) if length.isdigit() else None
-                yield Response(_chunks(answer), start, total, answer.headers.get("ETag", ""), partial(_hang_up, answer))
+                yield Response(
+                    chunks_of(answer), start, total, answer.headers.get("ETag", ""), partial(hang_up, answer)
+                )
         except requests.exceptions.SSLError as error:
-            raise HttpFault(f"the certificate cannot be trusted: {_short(error)}", transient=False) from error
+            raise HttpFault(f"the certificate cannot be trusted: {short_reason(error)}", transient=False) from error
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise HttpFault(f"unreachable: {_short(error)}", transient=True) from error
+            raise HttpFault(f"unreachable: {short_reason(error)}", transient=True) from error
         except requests.RequestException as error:
-            raise HttpFault(_short(error), transient=False) from error
+            raise HttpFault(short_reason(error), transient=False) from error
 
 
-def _chunks(answer: object) -> Iterator[bytes]:
+def chunks_of(answer: object) -> Iterator[bytes]:
     """Yield the body; a connection that breaks ends it, and the reader sees that bytes are missing."""
     from urllib3.exceptions import HTTPError
 
@@ -98,7 +100,8 @@ def _chunks(answer: object) -> Iterator[bytes]:
         yield chunk
 
 
-def _hang_up(answer: object) -> None:
+def hang_up(answer: object) -> None:
+    """End the body of an answer at once, from another thread than the one that reads it."""
     try:
         with socket.socket(fileno=os.dup(answer.raw.fileno())) as connection:  # type: ignore[attr-defined]
             connection.shutdown(socket.SHUT_RDWR)
@@ -129,19 +132,21 @@ def _local_chunks(stream: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def _refusal(status: int, reason: str, retry_after: str) -> HttpFault:
-    seconds = 0.0
-    if retry_after.isdigit():
-        seconds = float(retry_after)
-    elif retry_after:
-        try:
-            seconds = max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-        except ValueError:
-            seconds = 0.0
     message = f"the server answered {status} {reason}".rstrip()
-    return HttpFault(message, transient=status in _TRANSIENT, retry_after=min(seconds, 120.0))
+    return HttpFault(message, transient=status in TRANSIENT, retry_after=min(seconds_asked(retry_after), 120.0))
 
 
-def _short(error: Exception) -> str:
+def seconds_asked(retry_after: str) -> float:
+    """Return how long a Retry-After header asks to wait (RFC 9110 section 10.2.3); 0 where it is none."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def short_reason(error: Exception) -> str:
     """Return the innermost reason of a chain of library exceptions, without addresses of objects."""
     inner: object = error
     while isinstance(inner, Exception):
