@@ -78,11 +78,6 @@ class Session:
     """What was wrong with target patterns, where the rest is built all the same."""
     _pins: Pins | None = field(default=None)
 
-    def pin(self, name: str, version: str, arch: str) -> Digest | None:
-        """Return the locked digest of an external file."""
-        found = self.pins().find(name, version, arch)
-        return found.sha256 if found else None
-
     def pins(self) -> Pins:
         """Return the lock file of the workspace, which is read when it is first asked for; without one it is empty."""
         if self._pins is None:
@@ -189,7 +184,7 @@ def analyse(session: Session, labels: Sequence[Label], *configs: Configuration, 
     """
     session.pins()
     loader = session.loader
-    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pin, loader.broken)
+    inputs = Inputs(session.workspace, loader.packages, session.rules, session.tables, session.pins, loader.broken)
     analyser = Analyser(inputs)
     targets: dict[Wanted, ConfiguredTarget] = {}
     broken: dict[Wanted, None] = {}

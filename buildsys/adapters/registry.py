@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from buildsys.adapters.registry_access import Access, Endpoint
+    from buildsys.model.access import Access
+    from buildsys.adapters.registry_access import Endpoint
 
 MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",

@@ -13,36 +13,10 @@ from buildsys.adapters.registry_fault import RegistryFault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from buildsys.model.access import Access
+
 _API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
 """Registries whose interface is at another host than their name says."""
-
-
-class Access(NamedTuple):
-    """How registries are reached. A host is `name` or `name:port`, as image references have it.
-
-    None of it can change the bytes, which have digests.
-    """
-
-    auth_files: tuple[str, ...] = ()
-    """Files with logins, the first to be asked first."""
-    auth_files_must_exist: bool = False
-    """True where the user named the file."""
-    ca: str = ""
-    """A file or folder of certificates to trust, beside the system's."""
-    client_cert: str = ""
-    """A certificate to show to registries and their mirrors (PEM); `client_key`, if that is not in the same file."""
-    client_key: str = ""
-    cert_dirs: tuple[str, ...] = ()
-    """Folders with a folder for each host, as docker and podman have them: `HOST:PORT/{*.crt,*.cert,*.key}`."""
-    insecure: frozenset[str] = frozenset()
-    """Hosts that are spoken to by plain http; no host is otherwise, not even this one."""
-    mirrors: tuple[tuple[str, str], ...] = ()
-    """Pairs of a host and the address of a mirror, the first to be asked first; the host itself is asked last."""
-    attempts: int = 5
-    backoff_seconds: float = 0.5
-    timeout_scale: float = 1.0
-    at_once: int = 6
-    """Requests to one host at a time."""
 
 
 class Endpoint(NamedTuple):

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from buildsys.adapters.registry_access import Access, Endpoint
+    from buildsys.model.access import Access
+    from buildsys.adapters.registry_access import Endpoint
 
 T = TypeVar("T")
 

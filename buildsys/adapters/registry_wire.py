@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
 
-    from buildsys.adapters.registry_access import Access, Certificates
+    from buildsys.model.access import Access
+    from buildsys.adapters.registry_access import Certificates
     from buildsys.adapters.registry_fault import FaultKind
 
 PATIENT_SECONDS = 300.0

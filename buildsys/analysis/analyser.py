@@ -50,7 +50,7 @@ class Inputs(NamedTuple):
     packages: Mapping[str, Package]
     rules: RuleSet
     tables: Tables
-    pins: Callable[[str, str, str], Digest | None]
+    pins: Callable[[], Pins]
     broken: Callable[[Label], bool]
     """Tells what could not be loaded: the errors are known, and nothing that needs it can be analysed."""
 

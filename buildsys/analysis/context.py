@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from buildsys.analysis.configuration import Reader
+    from buildsys.kubernetes.pins import LockedImage, Pins
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Action, Operation
     from buildsys.model.digest import Digest
@@ -30,7 +31,7 @@ class TargetContext:
         target: Target,
         reader: Reader,
         tables: Tables,
-        pins: Callable[[str, str, str], Digest | None],
+        pins: Callable[[], Pins],
         tools: Tools,
         workspace: Workspace,
         variant: str,
@@ -74,7 +75,12 @@ class TargetContext:
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
         """Return the locked digest of an external file."""
-        return self._pins(name, version, arch)
+        found = self._pins().find(name, version, arch)
+        return found.sha256 if found else None
+
+    def images(self) -> tuple[LockedImage, ...]:
+        """Return the images of the lock file."""
+        return self._pins().images()
 
     def shown(self, artifact: Artifact) -> str:
         """Return the path of an artifact as messages show it."""

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from buildsys.errors import InternalError
 from buildsys.execution.assembly import write_segment
@@ -15,6 +15,7 @@ from buildsys.execution.stop import Stopped
 from buildsys.model.action import Action, ActionResult, Artifact, Value, action_key
 from buildsys.model.tree import Tree
 from buildsys.store.cas import BlobMissing
+from buildsys.store.partial import resumed
 from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
     from buildsys.execution.delivery import Delivery
     from buildsys.execution.hashing import HashingWriter
     from buildsys.execution.outputs import Outputs
+    from buildsys.execution.shared import Shared
     from buildsys.execution.sources import Sources
     from buildsys.execution.stop import Stop
-    from buildsys.model.action import Fetching, Segment, Writer
+    from buildsys.model.action import Closable, Fetching, Segment, Writer
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.store.cas import BlobWriter
     from buildsys.store.local import LocalStore
+
+
+C = TypeVar("C", bound="Closable")
 
 
 class Surroundings(NamedTuple):
@@ -49,6 +54,7 @@ class Surroundings(NamedTuple):
     fetching: Fetching
     events: Events
     anticipation: Anticipation
+    shared: Shared
 
 
 _FEW = 8
@@ -197,6 +203,16 @@ class BuildIO:
         with self._store.blobs.create(self._check) as writer:
             yield writer
 
+    @contextmanager
+    def resume_blob(self, digest: Digest, size: int) -> Iterator[BlobWriter]:
+        """Write a blob whose digest is known, going on from what an earlier, broken attempt left."""
+        with resumed(self._store.blobs, self._store.root, digest, size, self._check) as writer:
+            yield writer
+
+    def holds(self, digest: Digest) -> bool:
+        """Tell whether a blob is in the store."""
+        return self._store.blobs.contains(digest)
+
     def put_blob(self, data: bytes) -> Digest:
         """Store a small blob of a tree."""
         return self._store.blobs.put(data)
@@ -209,9 +225,9 @@ class BuildIO:
         """Keep a by-product."""
         self._around.by_products.remember(key, value)
 
-    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]:
+    def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
         """Have a by-product made by a helper and kept; return what waits for it."""
-        return self._around.by_products.begin(key, make)
+        return self._around.by_products.begin(key, make, fetched=fetched)
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool:
         """Make a blob of the store an output; False when it is not there."""
@@ -232,6 +248,10 @@ class BuildIO:
     def transferred(self, what: str, received: int, total: int | None) -> None:
         """Tell whoever watches that bytes have arrived."""
         self._around.events.transferred(what, received, total)
+
+    def shared(self, name: str, make: Callable[[], C]) -> C:
+        """Return what `make` makes: once for all actions of a build, and closed when it ends."""
+        return self._around.shared.get(name, make)
 
     def scratch(self) -> str:
         """Return a folder that is removed when the action ends."""

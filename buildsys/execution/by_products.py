@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 class _Making:
     """A by-product that a helper makes: what came of it, once it is done."""
 
-    __slots__ = ("done", "value")
+    __slots__ = ("done", "error", "value")
 
     def __init__(self) -> None:
         self.done = threading.Event()
         self.value: Value | None = None
+        self.error: BaseException | None = None
 
 
 class ByProducts:
     """The by-products of one build."""
 
-    def __init__(self, store: LocalStore, helpers: Threads) -> None:
+    def __init__(self, store: LocalStore, helpers: Threads, fetchers: Threads) -> None:
         self._store = store
         self._helpers = helpers
+        self._fetchers = fetchers
         self._making: dict[str, _Making] = {}
         self._lock = threading.Lock()
 
@@ -53,10 +55,10 @@ class ByProducts:
         """Keep a by-product."""
         self._store.actions.put(action_key(key), ActionResult((value,)), key)
 
-    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]:
-        """Have a by-product made and kept that is not; return what waits for it.
+    def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
+        """Have a by-product made and kept that is not; return what waits for it. `fetched` ones wait for the network.
 
-        Where a helper fails, whoever waits makes it himself, and hears of what is wrong.
+        Who asks first hears of what goes wrong; where it was another one, it is tried anew.
         """
         with self._lock:
             making = self._making.get(key)
@@ -64,8 +66,8 @@ class ByProducts:
             if making is None:
                 making = self._making[key] = _Making()
         if is_new:
-            self._helpers.submit(lambda: self._make(key, make, making))
-        return lambda: self._wait(key, make, making)
+            (self._fetchers if fetched else self._helpers).submit(lambda: self._make(key, make, making))
+        return lambda: self._wait(key, make, making, is_first=is_new)
 
     def _make(self, key: str, make: Callable[[], Value], making: _Making) -> None:
         try:
@@ -74,17 +76,18 @@ class ByProducts:
                 value = make()
                 self.remember(key, value)
                 making.value = value
-        except BaseException:  # noqa: BLE001 - whatever it is, who waits will meet it, too
-            making.value = None
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            making.error = error
         finally:
             with self._lock:
                 del self._making[key]
             making.done.set()
 
-    def _wait(self, key: str, make: Callable[[], Value], making: _Making) -> Value:
+    def _wait(self, key: str, make: Callable[[], Value], making: _Making, *, is_first: bool) -> Value:
         making.done.wait()
+        if making.error is not None and is_first:
+            raise making.error
         if making.value is None:
-            value = make()
-            self.remember(key, value)
-            return value
+            making.value = make()
+            self.remember(key, making.value)
         return making.value

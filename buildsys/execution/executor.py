@@ -128,10 +128,11 @@ class Executor:
             self._delivery,
             self._delivery.direct,
             self._stop,
-            ByProducts(self._store, self._workers.helpers),
+            ByProducts(self._store, self._workers.helpers, self._workers.fetchers),
             self._options.fetching,
             self._events,
             self._anticipation,
+            self._workers.shared,
         )
 
     def _loop(self) -> None:

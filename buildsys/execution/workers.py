@@ -16,6 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from buildsys.execution.shared import Shared
 from buildsys.execution.threads import Threads
 from buildsys.model.action import ActionResult
 from buildsys.store.cas import BlobMissing
@@ -56,7 +57,7 @@ class Report(NamedTuple):
 
 
 class Workers:
-    """Threads for operations, for downloads, and for the parts of large operations (`helpers`)."""
+    """Threads for operations, for downloads, and for the parts of large ones (`helpers` and `fetchers`)."""
 
     def __init__(self, options: Options, stop: Stop) -> None:
         self._stop = stop
@@ -66,6 +67,8 @@ class Workers:
         self._pool = Threads(options.jobs, "action")
         self._network = Threads(options.downloads, "download")
         self.helpers = Threads(options.jobs, "helper")
+        self.fetchers = Threads(options.downloads, "fetcher")
+        self.shared = Shared()
         self._queue: deque[Task] = deque()
         self._lock = threading.Lock()
         self._active = 0
@@ -83,8 +86,9 @@ class Workers:
     ) -> None:
         """Wait until everything that runs has stopped; what has not begun is forgotten."""
         self._stop.set()
-        for pool in (self._pool, self._network, self.helpers):
+        for pool in (self._pool, self._network, self.helpers, self.fetchers):
             pool.close()
+        self.shared.close()
 
     @property
     def backlog(self) -> int:

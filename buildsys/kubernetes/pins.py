@@ -1,9 +1,10 @@
 """buildsys.lock: the pins of external files and images, one a line, read fast and refused when they cannot be true.
 
     file NAME VERSION ARCH sha256:HEX SOURCE
-    image REPOSITORY TAG ARCH sha256:HEX SOURCE
+    image NAME TAG ARCH sha256:HEX SOURCE
 
-ARCH may be `any`; SOURCE is the comma-joined codes of who states the value; `#` starts a comment line.
+ARCH may be `any`; of an image there is a line for each architecture, and one for its `index`, if it has one. NAME has
+the registry; TAG is `sha256:HEX` for an image that is asked for by digest. SOURCE is the comma-joined codes of who states the value; `#` starts a comment line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from buildsys.errors import BuildErrors, Location, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from buildsys.model.digest import Digest
+
 _PIN = re.compile(r"^((?:file|image) \S+ \S+ \S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
+_IMAGE = re.compile(r"^image (\S+) (\S+) (\S+) sha256:([0-9a-f]{64}) ", re.MULTILINE)
 _IGNORED = re.compile(r"^(?:#.*|[ \t]*)\n", re.MULTILINE)
 
 # What a server said instead of the file, hashed: all of these stood in pin files of other projects.
@@ -41,15 +45,30 @@ class Pin(NamedTuple):
         return f"{self.kind} {self.name} {self.version} {self.arch} sha256:{self.sha256} {','.join(self.sources)}"
 
 
+INDEX = "index"
+"""What stands in place of an architecture for the index of an image."""
+
+
+class LockedImage(NamedTuple):
+    """An image by its name and its tag or `sha256:` digest: the digest of its index ("" if it has none), and of the
+    manifest for each architecture that is locked."""
+
+    name: str
+    version: str
+    index: Digest
+    children: Mapping[str, Digest]
+
+
 class Pins:
     """The pins of one lock file, whose `text` is as `parse` wants it. One pin is found without reading the others."""
 
-    __slots__ = ("_made", "_text", "path")
+    __slots__ = ("_images", "_made", "_text", "path")
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self._text = f"\n{text}"
         self._made: dict[str, tuple[str, str]] | None = None
+        self._images: tuple[LockedImage, ...] | None = None
 
     def __len__(self) -> int:
         return len(self._pins)
@@ -80,6 +99,19 @@ class Pins:
     def names(self, kind: str = "file") -> tuple[str, ...]:
         """Return the names that are pinned, sorted."""
         return tuple(sorted({key.split(" ")[1] for key in self._pins if key.startswith(f"{kind} ")}))
+
+    def images(self) -> tuple[LockedImage, ...]:
+        """Return the locked images, by name and version."""
+        if self._images is None:
+            found: dict[tuple[str, str], dict[str, Digest]] = {}
+            for line in _IMAGE.finditer(self._text):
+                name, version, arch, digest = line.groups()
+                found.setdefault((name, version), {})[arch] = digest
+            self._images = tuple(
+                LockedImage(name, version, lines.get(INDEX, ""), {a: d for a, d in lines.items() if a != INDEX})
+                for (name, version), lines in sorted(found.items())
+            )
+        return self._images
 
     def all(self) -> list[Pin]:
         """Return every pin, in the order of the file format."""
@@ -167,4 +199,4 @@ def _untrue(name: str, value: str, owner: tuple[str, int], at: Location) -> list
     return errors
 
 
-_SYNTAX = "write: file NAME VERSION ARCH sha256:64-HEX-DIGITS SOURCE"
+_SYNTAX = "write: file NAME VERSION ARCH sha256:64-HEX-DIGITS SOURCE, or image NAME TAG ARCH sha256:64-HEX-DIGITS SOURCE"

@@ -12,6 +12,7 @@ from functools import cache
 from json.encoder import encode_basestring as quoted
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from buildsys.model.access import Access
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.rewriter import Rewriter
 
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from buildsys.model.label import Label
     from buildsys.model.tree import Tree
 
-T = TypeVar("T")
-R = TypeVar("R")
+C = TypeVar("C", bound="Closable")
 
 
 class Artifact(NamedTuple):
@@ -102,7 +102,8 @@ class Segment(NamedTuple):
 
 
 class Fetching(NamedTuple):
-    """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace.
+    """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace, and
+    how registries are reached.
 
     None of it can change the bytes, which are pinned.
     """
@@ -112,6 +113,13 @@ class Fetching(NamedTuple):
     timeout_scale: float = 1.0
     backoff_seconds: float = 0.5
     rewriter: Rewriter = Rewriter()
+    access: Access = Access()
+
+
+class Closable(Protocol):
+    """What has to be closed when it is not needed any more."""
+
+    def close(self) -> None: ...
 
 
 class ActionIO(Protocol):
@@ -119,7 +127,9 @@ class ActionIO(Protocol):
 
     `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep
     by-products (a compressed frame of a payload) in the store under a key that names all that shapes their bytes;
-    `begin` has one made by a helper, unless it is being made already, and returns what waits for it. `assemble` writes
+    `begin` has one made by a helper, unless it is being made already, and returns what waits for it (`fetched` ones
+    wait for the network). `resume_blob` writes a blob whose digest is known, and goes on from what an earlier build
+    left of it; `holds` tells whether a blob is in the store. `assemble` writes
     an output that is a sequence of segments, and spares itself what is known of them; `rest`, if any, follows, and is
     asked for one by one, when it is time to write it. `SizeFault` of a blob that has not its stated size is for the
     operation to explain.
@@ -145,10 +155,16 @@ class ActionIO(Protocol):
     def write_tree(self, tree: Tree, output: int = 0) -> None: ...
     def create_blob(self) -> AbstractContextManager[BlobWriter]: ...
     def put_blob(self, data: bytes) -> Digest: ...
+    def resume_blob(self, digest: Digest, size: int) -> AbstractContextManager[BlobWriter]: ...
+    def holds(self, digest: Digest) -> bool: ...
     def recall(self, *keys: str) -> dict[str, Value]: ...
     def remember(self, key: str, value: Value) -> None: ...
-    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]: ...
+    def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]: ...
     def scratch(self) -> str: ...
+    def shared(self, name: str, make: Callable[[], C]) -> C:
+        """Return what `make` makes: once for all actions of a build, and closed when it ends."""
+        ...
+
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool: ...
     def pause(self, seconds: float) -> None: ...
     def waking(self, waker: Callable[[], None]) -> AbstractContextManager[None]:
@@ -170,6 +186,7 @@ class BlobWriter(Writer, Protocol):
     size: int
 
     def hexdigest(self) -> Digest: ...
+    def abandon(self) -> None: ...
 
 
 @runtime_checkable

@@ -61,8 +61,14 @@ class TestInfo(NamedTuple):
     passed: Artifact
 
 
-Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo
-P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
+class ImagesInfo(NamedTuple):
+    """A list of images that tells of each who names it (`actions.image_list`)."""
+
+    images: Artifact
+
+
+Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImagesInfo
+P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImagesInfo)
 
 
 class ConfiguredTarget(NamedTuple):

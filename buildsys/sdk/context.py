@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buildsys.errors import Location
+    from buildsys.kubernetes.pins import LockedImage
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Artifact, Operation
     from buildsys.model.digest import Digest
@@ -44,6 +45,10 @@ class Context(Protocol):
 
     def pin(self, name: str, version: str, arch: str) -> Digest | None:
         """Return the locked digest of an external file."""
+        ...
+
+    def images(self) -> tuple[LockedImage, ...]:
+        """Return the images of the lock file."""
         ...
 
     def shown(self, artifact: Artifact) -> str:

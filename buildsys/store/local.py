@@ -11,6 +11,7 @@ from buildsys.store.action_cache import ActionCache
 from buildsys.store.cas import SCHEMA, BlobStore
 from buildsys.store.database import Database
 from buildsys.store.fault import store_fault
+from buildsys.store.partial import sweep
 from buildsys.store.rubbish import remove_rubbish
 
 if TYPE_CHECKING:
@@ -77,5 +78,6 @@ def open_store(folder: str) -> LocalStore:
     except OSError as error:
         raise store_fault(error, root) from error
     remove_rubbish(root)
+    sweep(root)
     blobs = BlobStore(root, database)
     return LocalStore(root, database, blobs, ActionCache(database, blobs.flush))

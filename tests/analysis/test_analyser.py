@@ -361,7 +361,7 @@ def test_long_chains_need_no_deep_stack(tmp_path: Path) -> None:
         label = Label("p", f"t{number}")
         targets[label.name] = Target(label=label, rule="filegroup", at=at, attributes={"srcs": srcs})
     loaded = {"p": Package(name="p", folder="p", build_file="p/BUILD.yaml", targets=targets)}
-    analyser = Analyser(Inputs(space.workspace, loaded, space.rules, space.tables, space.pin, lambda _: False))
+    analyser = Analyser(Inputs(space.workspace, loaded, space.rules, space.tables, space.pins, lambda _: False))
     assert analyser.analyse(Label("p", "t0"), session.configuration(space, {})) is not None
     assert analyser.errors == []
     assert len(analyser.targets) == count

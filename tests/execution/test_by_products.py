@@ -1,4 +1,4 @@
-"""By-products: made once whoever asks, kept, and made by who waits where a helper fails."""
+"""By-products: made once whoever asks, and kept; a failure is told to who asked first."""
 
 from __future__ import annotations
 
@@ -70,21 +70,22 @@ def test_what_is_being_made_is_made_once_whoever_asks(bench: Bench) -> None:
     assert bench.made == 1, "a late one finds what was kept"
 
 
-def test_who_waits_makes_what_a_helper_could_not(bench: Bench) -> None:
-    tries: list[str] = []
+def test_who_asked_later_makes_what_the_first_one_could_not(bench: Bench) -> None:
+    gate = threading.Event()
 
     def failing() -> Value:
-        tries.append(threading.current_thread().name)
-        if len(tries) == 1:
-            raise RuntimeError("not now")
-        return bench.make()
+        assert gate.wait(10)
+        raise RuntimeError("not now")
 
-    assert bench.products.begin("frame a", failing)().size == len(BIG)
-    assert tries == ["helper-0", threading.current_thread().name]
+    first, second = bench.products.begin("frame a", failing), bench.products.begin("frame a", bench.make)
+    gate.set()
+    with pytest.raises(RuntimeError, match="not now"):
+        first()
+    assert second().size == len(BIG)
     assert "frame a" in bench.products.recall(["frame a"])
 
 
-def test_who_waits_hears_of_what_is_wrong_for_good(bench: Bench) -> None:
+def test_who_waits_hears_of_what_is_wrong(bench: Bench) -> None:
     def failing() -> Value:
         raise RuntimeError("never")
 
