@@ -6,6 +6,7 @@
     build            actions -> values, files in the output folder, journal               (execution)
     preview          what a build would have to run, running nothing                      (execution)
     fetch            a build of the downloads alone                                       (execution)
+    lock             what external images are, as their registries say                    (lock)
     query            a question about what is written                                     (query)
     cquery, aquery   a question about what is configured, and about its actions           (query)
     explain          why the last build ran what it ran                                   (report)
@@ -18,9 +19,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildsys import recording
 from buildsys.analysis import choices as choices_module
@@ -28,7 +28,7 @@ from buildsys.analysis.analyser import Analyser, Inputs
 from buildsys.analysis.choices import Wanted
 from buildsys.analysis.configuration import choice_text
 from buildsys.analysis.placing import all_paths, output_paths
-from buildsys.errors import BuildError, BuildErrors, InternalError
+from buildsys.errors import BuildErrors, InternalError
 from buildsys.kubernetes.tables import Tables, read
 from buildsys.loading import patterns
 from buildsys.loading.files import FileReader
@@ -37,93 +37,26 @@ from buildsys.loading.parsed import Parsed
 from buildsys.loading.workspace import load_workspace
 from buildsys.loading.workspace_rules import load_rules
 from buildsys.model.growth import growing
+from buildsys.opened import Analysed, Answered, Built, Locking, Session
 from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from buildsys.analysis.choices import Choices
     from buildsys.analysis.configuration import Configuration
     from buildsys.execution.outcome import Options as ExecutionOptions
-    from buildsys.execution.outcome import Outcome
     from buildsys.execution.stored import Stored
-    from buildsys.kubernetes.pins import Pins
     from buildsys.loading.place import Place
     from buildsys.model.action import Artifact
-    from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.model.label import Label
     from buildsys.model.provider import ConfiguredTarget
     from buildsys.model.target import Workspace
     from buildsys.query.actions import ShownAction
     from buildsys.query.expression import Expression
-    from buildsys.query.functions import Nodes
-    from buildsys.query.universe import Universe
-    from buildsys.sdk.rule import RuleSet
     from buildsys.snapshot import Seen
-
-
-@dataclass(slots=True)
-class Session:
-    """An opened workspace: what the commands share."""
-
-    place: Place
-    workspace: Workspace
-    rules: RuleSet
-    files: FileReader
-    loader: Loader
-    tables: Tables
-    skipped: list[BuildError] = field(default_factory=list)
-    """What was wrong with target patterns, where the rest is built all the same."""
-    _pins: Pins | None = field(default=None)
-
-    def pins(self) -> Pins:
-        """Return the lock file of the workspace, which is read when it is first asked for; without one it is empty."""
-        if self._pins is None:
-            from buildsys.loading.lockfile import read_pins
-
-            self._pins = read_pins(self.files, self.workspace.lockfile)
-        return self._pins
-
-
-class Analysed(NamedTuple):
-    """Configured targets in the order asked for, those that cannot be, and the analyser that holds their actions."""
-
-    targets: dict[Wanted, ConfiguredTarget]
-    broken: list[Wanted]
-    analyser: Analyser
-    errors: list[BuildError]
-
-
-class Answered(NamedTuple):
-    """The answer to a query: nodes of a universe, and what could not be looked at."""
-
-    expression: Expression
-    universe: Universe
-    nodes: Nodes
-    errors: list[BuildError]
-
-
-class Built(NamedTuple):
-    """The result of a build: per target the paths made (relative to the workspace); what ran; what was wrong."""
-
-    analysed: Analysed
-    outcome: Outcome
-    outputs: dict[Wanted, list[str]]
-    failed: list[Wanted]
-    written: Iterator[Seen]
-    """What `stat` said of the outputs before another build could reach them."""
-    seen: Iterator[Seen]
-    """What `stat` said of the source files before they were read, and what tells whether the store, the workspace's
-    memory and the link to the outputs are still the same: for the snapshot."""
-    paths: dict[Artifact, str]
-    """Where the outputs asked for are, relative to the folder of outputs: for the plan."""
-
-    @property
-    def errors(self) -> list[BuildError]:
-        """Everything that was wrong, of all phases."""
-        return [*self.analysed.errors, *self.outcome.errors]
 
 
 def open_workspace(place: Place, program: Sequence[Seen] | None = None) -> Session:
@@ -276,6 +209,41 @@ def fetch(
     downloads = [action for action in needed if getattr(action.operation, "POOL", "") == NETWORK]
     kept = [output for action in downloads for output in action.outputs]
     return build(session, analysed, config, options, events, request, kept, deliver=False)
+
+
+def lock(
+    session: Session,
+    analysed: Analysed,
+    config: Configuration,
+    options: ExecutionOptions,
+    events: Events,
+    request: str,
+    images: Sequence[str] = (),
+    update: Sequence[str] = (),
+) -> Locking:
+    """Resolve the images that the targets need, and `images`, and write them to the lock file.
+
+    Images that are locked are not asked for, unless `update` names them. Hold the lock of the output base around it.
+    """
+    from buildsys.actions.select_images import SelectImages
+    from buildsys.lock.images import read_named, resolve, written_named
+    from buildsys.lock.writing import rewrite
+
+    graph = analysed.analyser.graph
+    needed = graph.closure(artifact for target in analysed.targets.values() for artifact in target.files)
+    lists = [action.operation.images for action in needed if isinstance(action.operation, SelectImages)]
+    built = build(session, analysed, config, options, events, request, lists, deliver=False)
+    if built.outcome.errors:
+        raise BuildErrors(built.outcome.errors)
+    with stored(session) as (store, _, _, _):
+        named = read_named(store.blobs.read(built.outcome.values[artifact].digest) for artifact in dict.fromkeys(lists))
+    with events.phase("resolve images"):
+        arches = [platform.arch for platform in session.workspace.platforms]
+        found = resolve(
+            [*named, *written_named(images)], session.pins().images(), arches, options.fetching.access(), update
+        )
+    path = os.path.join(session.place.root, session.workspace.lockfile)
+    return Locking(session.workspace.lockfile, found, rewrite(path, session.pins(), found.pins))
 
 
 def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:

@@ -137,7 +137,7 @@ def _search(io: ActionIO, entry: Entry) -> tuple[str, Found]:
     """Return what a file is, and what it says about images."""
     kind = mentions.kind_of(entry.path)
     key = f"mentions {mentions.SCANNER} {kind} {entry.digest}"
-    known = io.recall(key)
+    known = io.recall(key).get(key)
     if known is not None:
         nature, _, data = _read(io, known.digest).partition(b"\n")
         try:

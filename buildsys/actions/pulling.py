@@ -165,7 +165,7 @@ class Puller:
         from buildsys.adapters.registry import RegistryClient
 
         access = self._io.fetching.access
-        return self._io.shared("registries", lambda: RegistryClient(access)).waiting_by(self._io.pause)
+        return self._io.shared("registries", lambda: RegistryClient(access())).waiting_by(self._io.pause)
 
     def _error(self, fault: RegistryFault) -> BuildError:
         return registry_error(self._source.image, fault, self._source.at)

@@ -81,7 +81,7 @@ class SelectImages(BaseOperation):
 
 
 class Named(NamedTuple):
-    """An image of a list, as it is written there and as a reference, and where that is: a place or, of tables, words."""
+    """An image of a list: as it is written, as a reference, and who names it: words and, if there is one, a place."""
 
     text: str
     reference: Reference

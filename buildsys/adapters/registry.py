@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from buildsys.model.access import Access
     from buildsys.adapters.registry_access import Endpoint
+    from buildsys.model.access import Access
 
 MANIFEST_TYPES = (
     "application/vnd.oci.image.index.v1+json",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import requests
 
-    from buildsys.model.access import Access
     from buildsys.adapters.registry_access import Endpoint
+    from buildsys.model.access import Access
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import requests
     from requests.adapters import HTTPAdapter
 
-    from buildsys.model.access import Access
     from buildsys.adapters.registry_access import Certificates
     from buildsys.adapters.registry_fault import FaultKind
+    from buildsys.model.access import Access
 
 PATIENT_SECONDS = 300.0
 """How long a registry may be silent while it checks what was uploaded."""

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from buildsys.analysis.configuration import Reads
+    from buildsys.kubernetes.pins import Pins
     from buildsys.kubernetes.tables import Tables
     from buildsys.model.action import Action
-    from buildsys.model.digest import Digest
     from buildsys.model.document import Node
     from buildsys.model.provider import Provider
     from buildsys.model.target import Package, Target, Workspace

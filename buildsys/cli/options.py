@@ -13,7 +13,7 @@ from buildsys.errors import UsageError, did_you_mean
 
 BOOL, TEXT, LIST, NUMBER = "bool", "text", "list", "number"
 
-MAKING = ("build", "test", "run", "fetch")
+MAKING = ("build", "test", "run", "fetch", "lock")
 BUILDING = (*MAKING, "cquery", "aquery", "explain", "info", "cache", "clean")
 """The commands that inherit what rc files say for `build`."""
 CONFIGURING = (*MAKING, "cquery", "aquery")
@@ -83,6 +83,21 @@ OPTIONS = (
     Option("http_timeout_scaling", TEXT, MAKING, "1.0", "factor on all timeouts of downloads", value="FACTOR"),
     Option("http_connector_attempts", NUMBER, MAKING, 5, "attempts for each address of a download"),
     Option("http_max_parallel_downloads", NUMBER, MAKING, 8, "downloads that run at a time"),
+    Option(
+        "registry_mirror",
+        LIST,
+        MAKING,
+        (),
+        "ask this place for the images of a registry first; several are asked in order, the registry itself last",
+        value="HOST=URL",
+    ),
+    Option("registry_auth_file", TEXT, MAKING, "", "the file with logins (default: podman's, docker's)", value="FILE"),
+    Option("registry_insecure", LIST, MAKING, (), "speak plain http to this registry", value="HOST"),
+    Option("registry_ca", TEXT, MAKING, "", "trust these certificates of registries, too", value="FILE"),
+    Option("registry_client_cert", TEXT, MAKING, "", "show this certificate to registries", value="FILE"),
+    Option("registry_client_key", TEXT, MAKING, "", "the key of --registry_client_cert", value="FILE"),
+    Option("image", LIST, ("lock",), (), "lock this image, too", value="NAME"),
+    Option("update", LIST, ("lock",), (), "resolve this image again although it is locked; * for all", value="NAME"),
     Option("build", BOOL, ("build",), True, "--nobuild ends after the analysis"),
     Option("check_up_to_date", BOOL, ("build",), False, "run nothing; fail when something would have to run"),
     Option("show_result", NUMBER, ("build", "test"), 20, "list the outputs of at most so many targets"),

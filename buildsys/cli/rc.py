@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 COMMANDS = (
-    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "explain", "info", "cache", "clean"),
+    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "lock", "explain", "info", "cache", "clean"),
     *("help", "version", "shutdown"),
 )
 

@@ -12,15 +12,16 @@ from buildsys.errors import UsageError
 from buildsys.snapshot import look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from buildsys.cli.options import Parsed
     from buildsys.cli.terminal import Terminal
     from buildsys.execution.outcome import Options
     from buildsys.loading.place import Place
+    from buildsys.model.access import Access
     from buildsys.model.events import Events
     from buildsys.model.rewriter import Rewriter
-    from buildsys.session import Session
+    from buildsys.opened import Session
     from buildsys.snapshot import Seen
 
 
@@ -110,11 +111,13 @@ class Request:
             text = options.text("http_timeout_scaling")
             message = f"--http_timeout_scaling: '{text}' is not a number above 0"
             raise UsageError("B011", message, hint="write --http_timeout_scaling=2.0")
+        attempts = max(1, options.number("http_connector_attempts"))
         fetching = Fetching(
             distdirs=tuple(os.path.abspath(folder) for folder in options.list("distdir")),
-            attempts=max(1, options.number("http_connector_attempts")),
+            attempts=attempts,
             timeout_scale=scale,
             rewriter=self._rewriter(),
+            access=self._access(attempts, scale),
         )
         return Options(
             jobs=_jobs(options.text("jobs")),
@@ -122,6 +125,18 @@ class Request:
             keep_going=options.flag("keep_going"),
             fetching=fetching,
         )
+
+    def _access(self, attempts: int, scale: float) -> Callable[[], Access]:
+        """Return what tells how registries are reached; found out at once where options say something about it."""
+
+        def access() -> Access:
+            from buildsys.cli import registries
+
+            return registries.access(self.options, attempts, scale)
+
+        if any(name.startswith("registry_") and value for name, value in self.options.values.items()):
+            access()
+        return access
 
     def _rewriter(self) -> Rewriter:
         """Read the file of --downloader_config; a snapshot then depends on it as on an rc file."""

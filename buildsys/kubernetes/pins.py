@@ -4,7 +4,8 @@
     image NAME TAG ARCH sha256:HEX SOURCE
 
 ARCH may be `any`; of an image there is a line for each architecture, and one for its `index`, if it has one. NAME has
-the registry; TAG is `sha256:HEX` for an image that is asked for by digest. SOURCE is the comma-joined codes of who states the value; `#` starts a comment line.
+the registry; TAG is `sha256:HEX` for an image that is asked for by digest. SOURCE is the comma-joined codes of who
+states the value; `#` starts a comment line.
 """
 
 from __future__ import annotations
@@ -50,12 +51,14 @@ INDEX = "index"
 
 
 class LockedImage(NamedTuple):
-    """An image by its name and its tag or `sha256:` digest: the digest of its index ("" if it has none), and of the
-    manifest for each architecture that is locked."""
+    """An image by its name and its tag or `sha256:` digest.
+
+    `top` is the digest of its index ("" if it has none), `children` are those of the manifests, by architecture.
+    """
 
     name: str
     version: str
-    index: Digest
+    top: Digest
     children: Mapping[str, Digest]
 
 
@@ -199,4 +202,6 @@ def _untrue(name: str, value: str, owner: tuple[str, int], at: Location) -> list
     return errors
 
 
-_SYNTAX = "write: file NAME VERSION ARCH sha256:64-HEX-DIGITS SOURCE, or image NAME TAG ARCH sha256:64-HEX-DIGITS SOURCE"
+_SYNTAX = (
+    "write: file NAME VERSION ARCH sha256:64-HEX-DIGITS SOURCE, or image NAME TAG ARCH sha256:64-HEX-DIGITS SOURCE"
+)

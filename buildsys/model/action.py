@@ -102,10 +102,9 @@ class Segment(NamedTuple):
 
 
 class Fetching(NamedTuple):
-    """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace, and
-    how registries are reached.
+    """How this machine fetches: folders to look into first, attempts, a factor on all timeouts, addresses to replace.
 
-    None of it can change the bytes, which are pinned.
+    `access` tells how registries are reached. None of it can change the bytes, which are pinned.
     """
 
     distdirs: tuple[str, ...] = ()
@@ -113,7 +112,7 @@ class Fetching(NamedTuple):
     timeout_scale: float = 1.0
     backoff_seconds: float = 0.5
     rewriter: Rewriter = Rewriter()
-    access: Access = Access()
+    access: Callable[[], Access] = Access
 
 
 class Closable(Protocol):

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from buildsys.kubernetes.pins import LockedImage
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerImages(Rule):
     """The `registry/` folder of a rootfs: what the cluster's registry serves, as the registry itself would write it.
@@ -74,7 +73,7 @@ class ContainerImages(Rule):
         trees = [ctx.declare(f"{folder}/{_place(image)}") for image in locked]
         selected = SelectImages(
             images=self._names(ctx),
-            candidates=tuple(Candidate(i.name, i.version, i.index or i.children[self.arch]) for i in locked),
+            candidates=tuple(Candidate(i.name, i.version, i.top or i.children[self.arch]) for i in locked),
             arch=self.arch,
             lockfile=ctx.lockfile,
             lock=f"buildsys lock {ctx.label}",
@@ -102,7 +101,7 @@ class ContainerImages(Rule):
         reference = Reference.parse(image.name)
         chosen = image.children if self.layout == "full" else (self.arch,)
         children = tuple(dict.fromkeys(image.children[arch] for arch in chosen))
-        index = "" if self.layout == "single" else image.index
+        index = "" if self.layout == "single" else image.top
         return PullImage(
             wanted=tags,
             repository=reference.path,

@@ -14,7 +14,7 @@ from buildsys.sdk import Artifact, Context, DefaultInfo, ImagesInfo, LayerEntry,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageList(Rule):
-    """The images of kubeadm, in kubeadm's order, `images`, those of the lists in `srcs`, and those that `manifests` name.
+    """The images of kubeadm, in kubeadm's order, then `images`, those of `srcs`, and those that `manifests` name.
 
     None stands twice.
     """
@@ -30,8 +30,7 @@ class ImageList(Rule):
         "Files that name images: YAML of any depth, units, scripts; sources or rendered ones.", ()
     )
     registry: str = attr(
-        "The cluster's own registry: images that `manifests` take from there are not listed, since no other registry has"
-        " them.",
+        "The cluster's own registry: what `manifests` take from there is not listed, since no other registry has it.",
         "",
     )
     out: str = attr("The name of the list.", "imageList")

@@ -13,7 +13,7 @@ from tests.loading.workspaces import errors_of, opened
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from buildsys.session import Analysed
+    from buildsys.opened import Analysed
 
 PACKAGE = """\
 targets:

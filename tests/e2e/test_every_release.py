@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from buildsys.model.graph import ActionGraph
     from buildsys.model.label import Label
     from buildsys.model.provider import ConfiguredTarget
-    from buildsys.session import Analysed, Session
+    from buildsys.opened import Analysed, Session
 
 DOMAIN = "sea.hub:5000"
 IDIOM = '{{or .RegistryURL "sea.hub:5000"}}'

@@ -20,7 +20,7 @@ from tests.loading.workspaces import errors_of, opened, write
 if TYPE_CHECKING:
     from buildsys.errors import Location
     from buildsys.kubernetes.tables import Tables
-    from buildsys.session import Session
+    from buildsys.opened import Session
 
 ROOT = Path(__file__).parents[2]
 

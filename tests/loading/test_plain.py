@@ -21,7 +21,7 @@ from tests.loading.workspaces import opened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from buildsys.session import Session
+    from buildsys.opened import Session
 
 FILES = {"context/p/a.txt": "a", "context/p/b.j2": "b", "context/p/etc/c.txt": "c", "context/q/d.txt": "d"}
 

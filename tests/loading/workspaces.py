@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from buildsys.session import Analysed, Session
+    from buildsys.opened import Analysed, Session
 
 ROOT = """\
 workspace: w

@@ -1,4 +1,4 @@
-"""build, fetch, test, run: make targets."""
+"""build, fetch, lock, test, run: make targets, or what they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from buildsys.analysis.configuration import Configuration
     from buildsys.cli.request import Request
     from buildsys.model.action import Artifact
-    from buildsys.session import Analysed, Built, Session
+    from buildsys.opened import Analysed, Built, Session
     from buildsys.snapshot import Seen
 
 BUILD_FAILURE = 1
@@ -65,6 +65,32 @@ def fetch(request: Request) -> int:
     outcome = built.outcome
     counts = f"{count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
     request.terminal.message("INFO", f"All external files are here: {counts}.")
+    return 0
+
+
+def lock(request: Request) -> int:
+    """Find out what the images are that target patterns need, for all architectures, and write it to the lock file."""
+    terminal, images = request.terminal, request.options.list("image")
+    if images and not request.patterns:
+        with request.events.phase("open the workspace"):
+            session.prepare(request.place())
+            opened = session.open_workspace(request.place())
+            config = session.configuration(opened, request.params())
+        with failing(terminal):
+            analysed = session.analyse(opened, [], config)
+    else:
+        prepared = _prepared(request)
+        if prepared is None:
+            return 0
+        opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
+    update = request.options.list("update")
+    with failing(terminal), request.alone(opened.place):
+        done = session.lock(opened, analysed, config, request.execution(), request.events, request.text, images, update)
+    new = len({(pin.name, pin.version) for pin in done.resolved.pins})
+    for moved in done.resolved.moved:
+        terminal.message("WARNING", f"the image was replaced at its registry: {moved}")
+    terminal.message("INFO", f"Resolved {count(new, 'image')}; {done.resolved.kept} were locked already.")
+    terminal.message("INFO", f"{done.lockfile} {'was written' if done.changed else 'is as it was'}.")
     return 0
 
 

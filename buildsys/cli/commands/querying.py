@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from buildsys.cli.request import Request
-    from buildsys.session import Answered
+    from buildsys.opened import Answered
 
 PARTIAL = 3
 """Exit code of a query that was answered in part (`--keep_going`)."""

@@ -1,0 +1,1 @@
+"""Locking: what the lock file lacks is found out over the network, and written there."""
