@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -85,7 +86,7 @@ class Wire:
                 timeout=(CONNECT_SECONDS * scale, silence * scale),
             )
         except requests.exceptions.SSLError as error:
-            raise RegistryFault(f"{name}: the certificate cannot be trusted: {short_reason(error)}", "tls") from error
+            raise RegistryFault(f"{name}: {_tls_reason(short_reason(error))}", "tls") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             message = f"{name}: unreachable: {short_reason(error)}"
             raise RegistryFault(message, "unreachable", transient=True) from error
@@ -168,6 +169,16 @@ def _context(name: str, found: Certificates) -> ssl.SSLContext:
             why = f"it is no certificate in PEM form, or not its key ({error.reason or 'no data'})"
         raise RegistryFault(f"{name}: {path} cannot be used: {why}", "tls") from error
     return context
+
+
+def _tls_reason(text: str) -> str:
+    """Say whose fault it is that there is no safe connection."""
+    plain = re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$", "", text)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"the certificate cannot be trusted: {plain.removeprefix('certificate verify failed: ')}"
+    if "ALERT" in text:
+        return f"the server refuses our certificate, or the lack of one: {plain}"
+    return f"the server does not speak TLS as it should: {plain}"
 
 
 def read_all(answer: requests.Response, name: str, limit: int) -> bytes:
