@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from buildsys.adapters.registry import RegistryClient
-from buildsys.adapters.registry_access import Access
+from buildsys.model.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
