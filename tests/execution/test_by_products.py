@@ -27,7 +27,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.store = open_store(str(root))
         self.helpers = Threads(2, "helper")
-        self.products = ByProducts(self.store, self.helpers)
+        self.products = ByProducts(self.store, self.helpers, self.helpers)
         self.made = 0
 
     def make(self) -> Value:
