@@ -215,7 +215,9 @@ def test_https_with_an_authority_and_a_certificate_of_our_own(secure_registry: R
     with client(auth_files=(login,), ca=str(secure_registry.ca), **certificate) as both:
         check(both, host, sample)
     with client(auth_files=(login,), **certificate) as both:
-        with pytest.raises(RegistryFault, match=r"the certificate cannot be trusted: unable to get local issuer certificate$") as caught:
+        with pytest.raises(
+            RegistryFault, match=r"the certificate cannot be trusted: unable to get local issuer certificate$"
+        ) as caught:
             both.manifest(host, "secure", "1.0")
         assert (caught.value.kind, caught.value.transient) == ("tls", False)
     with client(auth_files=(login,), ca=str(secure_registry.ca)) as both:
