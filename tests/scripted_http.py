@@ -23,21 +23,26 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What to answer. The length that is stated is `length`, or else that of the body; after `cut` bytes it hangs up."""
+    """What to answer. The length that is stated is `length`, or else that of the body; -1 states none.
+
+    After `cut` bytes it hangs up, once `hold` is set.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = {}
     length: int | None = None
     cut: int | None = None
+    hold: threading.Event | None = None
 
 
 class Scripted:
-    """The server: `host` is its name and port, `requests` what it was asked, in order."""
+    """The server: `host` is its name and port, `requests` what it was asked, in order, `ports` those it was asked from."""
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.requests: list[Request] = []
+        self.ports: set[int] = set()
 
     def asked(self, method: str, ending: str = "") -> list[Request]:
         """Return the requests of a method whose path, without query, ends so."""
@@ -68,6 +73,7 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
             request = Request(self.command, self.path, self.headers, self.rfile.read(length))
             with lock:
                 server.requests.append(request)
+                server.ports.add(self.client_address[1])
             reply = answer(request)
             if reply.status == 0:
                 self.close_connection = True
@@ -81,6 +87,9 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
             self.end_headers()
             if request.method != "HEAD":
                 self.wfile.write(reply.body if reply.cut is None else reply.body[: reply.cut])
+            if reply.hold is not None:
+                self.wfile.flush()
+                reply.hold.wait(60)
             if reply.cut is not None or stated < 0:
                 self.close_connection = True
 

@@ -114,7 +114,7 @@ class Doorkeeper:
         """Return the fault for an answer of 401 or 403: whose login that was, or where none was found."""
         said = refusal(answer, endpoint.host)
         login, remarks = self._logins.find(endpoint.host, endpoint.prefix + repository)
-        return RegistryFault(f"{said.message}; {self._tried(login)}", "login", notes=remarks)
+        return said.amended(f"{said.message}; {self._tried(login)}", kind="login", notes=remarks)
 
     def _tried(self, login: Login | None) -> str:
         if login is not None:
@@ -158,8 +158,8 @@ class Doorkeeper:
         begun = self._clock()
         with self._request(realm, service, scopes, login) as answer:
             if answer.status_code in {400, 401, 403, 404}:
-                said = refusal(answer, parts.netloc).message
-                raise RegistryFault(f"{endpoint.host}: no token from {said}; {self._tried(login)}", "login")
+                said = refusal(answer, parts.netloc)
+                raise said.amended(f"{endpoint.host}: no token from {said.message}; {self._tried(login)}", kind="login")
             if answer.status_code != 200:
                 raise refusal(answer, parts.netloc)
             body = read_all(answer, parts.netloc, _MAX_TOKEN)

@@ -108,11 +108,7 @@ class Exchange:
         main = faults.pop(own)
         tried = f" ({self.access.attempts} attempts)" if main.transient and self.access.attempts > 1 else ""
         notes = (*main.notes, *(note for fault in faults.values() for note in (fault.message, *fault.notes)))
-        summed = RegistryFault(
-            main.message + tried, main.kind, transient=main.transient, retry_after=main.retry_after, notes=notes
-        )
-        summed.__cause__ = main
-        return summed
+        return main.amended(main.message + tried, notes=notes)
 
     def patience(self, attempt: int, asked: float = 0.0) -> float:
         """Return the seconds to wait after the `attempt`-th failure: twice as long each time, never in step."""
@@ -186,8 +182,7 @@ class Exchange:
     def _refused(self, place: Endpoint, ask: Ask, answer: requests.Response, url: str) -> RegistryFault:
         if origin(url) != place.origin:
             fault = refusal(answer, f"{place.host}: sent us to {urlsplit(url).netloc}")
-            kind = "refused" if fault.kind == "login" else fault.kind
-            return RegistryFault(fault.message, kind, transient=fault.transient, retry_after=fault.retry_after)
+            return fault.amended(fault.message, kind="refused") if fault.kind == "login" else fault
         if answer.status_code in {401, 403}:
             return self._door.turned_away(place, ask.repository, answer)
         return refusal(answer, place.host)

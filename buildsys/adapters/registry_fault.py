@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 FaultKind: TypeAlias = Literal[
     "unreachable", "login", "missing", "rate-limited", "refused", "mismatch", "too-large", "schema-1", "tls"
@@ -47,3 +47,14 @@ class RegistryFault(Exception):
         self.retry_after = retry_after
         self.status = status
         self.notes = notes
+
+    def amended(self, message: str, *, kind: FaultKind | None = None, notes: tuple[str, ...] | None = None) -> Self:
+        """Return the same fault in other words."""
+        return type(self)(
+            message,
+            self.kind if kind is None else kind,
+            transient=self.transient,
+            retry_after=self.retry_after,
+            status=self.status,
+            notes=self.notes if notes is None else notes,
+        )

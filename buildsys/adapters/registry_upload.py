@@ -94,8 +94,7 @@ class Upload:
                 if not fault.transient and fault.status not in _SESSION_LOST:
                     raise
                 if fruitless >= max(1, self._exchange.access.attempts):
-                    message = f"{fault.message} ({fruitless} attempts)"
-                    raise RegistryFault(message, fault.kind, transient=fault.transient) from fault
+                    raise fault.amended(f"{fault.message} ({fruitless} attempts)") from fault
                 self._sleep(self._exchange.patience(fruitless, fault.retry_after))
                 if self._arrived(payload.digest):
                     return  # only the answer was lost
@@ -130,7 +129,7 @@ class Upload:
                 self._once(ask, url)
         except RegistryFault as fault:
             if fault.status == 400:
-                raise RegistryFault(f"{fault.message}: sent was {payload.digest}", "mismatch") from fault
+                raise fault.amended(f"{fault.message}: sent was {payload.digest}", kind="mismatch") from fault
             raise
         payload.sent(payload.size)
 
