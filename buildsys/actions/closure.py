@@ -269,8 +269,10 @@ class _Verdict:
             else:
                 self.errors.append(self._missing(ask, at, name, lacking))
             return
+        asker: dict[str, Json] = {"by": ask.asker} if ask.asker else {}
         self.lines.append(
             {
+                **asker,
                 "at": str(at),
                 "image": ask.image,
                 "asked": f"{registry}/{name}",
@@ -336,8 +338,8 @@ class _Verdict:
 
     def stale(self) -> None:
         """Judge what is allowed and was never asked for."""
-        for number, (image, allowed) in enumerate(self._allowed.items()):
-            if image not in self._used:
+        for number, allowed in enumerate(self._closure.allowed):
+            if str(Reference.parse(allowed.image)) not in self._used:
                 at = self._closure.places[number] if number < len(self._closure.places) else None
                 message = f"'{allowed.image}' may be missing, but nothing in the rootfs asks for it"
                 hint = "remove it: what is allowed for no reason hides the next mistake"

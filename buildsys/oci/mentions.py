@@ -16,11 +16,9 @@ import re
 from typing import TYPE_CHECKING
 
 from buildsys.oci.mention import Configuration, Found, Mention, placed
-from buildsys.oci.mention_lines import listed, loose, rendered, toml
-from buildsys.oci.mention_shell import shell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
 
 SCANNER = 1
@@ -60,18 +58,25 @@ def kind_of(path: str) -> str:
 
 def scan(kind: str, text: str) -> Found:
     """Return what a file of a kind says about images, in the order of its lines, nothing twice. Nothing is raised."""
+    from buildsys.oci import mention_lines
+
     written = text.split("\n")
     kind, template, _ = kind.partition("+")
     if template:
-        text = rendered(text)
+        text = mention_lines.rendered(text)
     if kind == ANY:
         kind = _told(text)
     if kind == YAML:
         from buildsys.oci.mention_yaml import structured
 
         found = structured(text)
-    elif kind in _READERS:
-        found = Found(tuple(_READERS[kind](text)))
+    elif kind == SHELL:
+        from buildsys.oci.mention_shell import shell
+
+        found = Found(tuple(shell(text)))
+    elif kind in {TOML, LIST, LOOSE}:
+        read = {TOML: mention_lines.toml, LIST: mention_lines.listed, LOOSE: mention_lines.loose}[kind]
+        found = Found(tuple(read(text.split("\n"))))
     else:
         found = Found()
     mentions = {(m.line, m.column, m.text): m for m in (placed(mention, written) for mention in found.mentions)}
@@ -83,15 +88,9 @@ def scan(kind: str, text: str) -> Found:
 
 def scan_lines(lines: Iterable[str]) -> Found:
     """Return what a text says that is too large to be read in one piece."""
+    from buildsys.oci.mention_lines import loose
+
     return Found(tuple(mention._replace(excerpt=mention.text) for mention in loose(lines)))
-
-
-_READERS: Mapping[str, Callable[[str], Iterator[Mention]]] = {
-    SHELL: shell,
-    TOML: lambda text: toml(text.split("\n")),
-    LIST: lambda text: listed(text.split("\n")),
-    LOOSE: lambda text: loose(text.split("\n")),
-}
 
 
 def _told(text: str) -> str:

@@ -7,7 +7,6 @@ compared by digest, so nothing is read but manifests (and, below a tag without a
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.model.digest import digest_bytes, is_digest
@@ -25,9 +24,6 @@ MAX_MANIFEST = 4 << 20
 
 _NESTED = 3
 """How many indexes may lead to an image."""
-
-_REVISION = re.compile(r"(.+)/_manifests/revisions/sha256/([0-9a-f]{64})/link")
-_TAG = re.compile(r"(.+)/_manifests/tags/([^/]+)/current/link")
 
 
 class NotStored(Exception):
@@ -62,13 +58,17 @@ class Storage:
             if entry.kind != FILE or not entry.path.startswith(inside):
                 continue
             self._files[entry.path] = entry
-            if not entry.path.startswith(repositories) or "/_manifests/" not in entry.path:
+            path, manifests, below = entry.path.partition("/_manifests/")
+            if not manifests or not path.startswith(repositories):
                 continue
-            path = entry.path[len(repositories) :]
-            if found := _REVISION.fullmatch(path):
-                self._revisions.setdefault(found[1], {})[link_digest(found[2])] = found[2]
-            elif found := _TAG.fullmatch(path):
-                self._tags.setdefault(found[1], {})[found[2]] = entry
+            path = path[len(repositories) :]
+            match below.split("/"):
+                case ["revisions", "sha256", digest, "link"]:
+                    self._revisions.setdefault(path, {})[link_digest(digest)] = digest
+                case ["tags", tag, "current", "link"]:
+                    self._tags.setdefault(path, {})[tag] = entry
+                case _:
+                    pass
 
     def names(self) -> list[str]:
         """Return every image that has a tag, as `path:tag`."""

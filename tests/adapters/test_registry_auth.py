@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from buildsys.adapters.docker_config import Logins
-from buildsys.adapters.registry_access import Access, own_endpoint
+from buildsys.adapters.registry_access import own_endpoint
+from buildsys.model.access import Access
 from buildsys.adapters.registry_auth import Doorkeeper, challenges
 from buildsys.adapters.registry_fault import RegistryFault
 from buildsys.adapters.registry_wire import Wire

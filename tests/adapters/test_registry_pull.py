@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.adapters.registry import RegistryClient
-from buildsys.adapters.registry_access import Access
 from buildsys.adapters.registry_fault import MAX_MANIFEST, RegistryFault
+from buildsys.model.access import Access
 from tests.images import OCI_MANIFEST, Piece, random_bytes
 from tests.registries import free_port
 from tests.registry_clients import Pauses, auth_file, client, fetch
