@@ -67,7 +67,7 @@ def lay_workspace(root: Path, laid: Upstream, versions: Versions, mirror: str) -
     lock.write_text(laid.lock(lock.read_text()))
     with (root / ".buildsysrc").open("a") as rc:
         rc.write(
-            "build --downloader_config=mirror.cfg\n"
+            "build --downloader_config=mirror.cfg --param=images=none\n"
             f"build --param=oss_format=deb --param=oss_mirror=https://{upstream.OSS}\n"
             f"build --param=conntrack={versions.conntrack} --param=libseccomp={versions.libseccomp}\n"
         )
