@@ -78,6 +78,7 @@ def products_of(cri: str) -> set[str]:
         for arch in ("amd64", "arm64")
         for line in (
             f"//rootfs:tree Merge tree [arch={arch},cri={cri}]",
+            f"//rootfs:checked CheckClosure checked [arch={arch},cri={cri}]",
             f"//rootfs:{cri}-{arch} Tarball {cri}-{arch}.tar.zst [arch={arch},cri={cri}]",
         )
     }

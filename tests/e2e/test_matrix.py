@@ -72,7 +72,12 @@ def test_adding_a_release_makes_what_is_its_own(built: Workspace) -> None:
 
     built.edit("context/rootfs/README.md.j2", "# ", "# An edited ")
     built.build(SAMPLE, ALL, RANGE)
-    assert Counter(action.name.split()[1] for action in built.journal()) == {"Render": 10, "Merge": 20, "Tarball": 20}
+    assert Counter(action.name.split()[1] for action in built.journal()) == {
+        "Render": 10,
+        "Merge": 20,
+        "CheckClosure": 20,
+        "Tarball": 20,
+    }
     built.edit("context/rootfs/README.md.j2", "# An edited ", "# ")
 
 
