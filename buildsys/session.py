@@ -7,6 +7,7 @@
     preview          what a build would have to run, running nothing                      (execution)
     fetch            a build of the downloads alone                                       (execution)
     lock             what external images are, as their registries say                    (lock)
+    serving          images that were built, to those who pull them                       (serve)
     query            a question about what is written                                     (query)
     cquery, aquery   a question about what is configured, and about its actions           (query)
     explain          why the last build ran what it ran                                   (report)
@@ -18,7 +19,7 @@ The null build never comes here: see `snapshot.py` and `cli/main.py`.
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ from buildsys.opened import Analysed, Answered, Built, Locking, Session
 from buildsys.snapshot import OUTPUT_LINK, look_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from buildsys.analysis.choices import Choices
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from buildsys.model.target import Workspace
     from buildsys.query.actions import ShownAction
     from buildsys.query.expression import Expression
+    from buildsys.serve.server import RegistryServer
     from buildsys.snapshot import Seen
 
 
@@ -244,6 +246,32 @@ def lock(
         )
     path = os.path.join(session.place.root, session.workspace.lockfile)
     return Locking(session.workspace.lockfile, found, rewrite(path, session.pins(), found.pins))
+
+
+@contextmanager
+def serving(
+    session: Session, built: Built, address: tuple[str, int], log: Callable[[str], None]
+) -> Iterator[RegistryServer]:
+    """Serve the images in what was built, straight out of the store; the caller has the server run.
+
+    Raises `UserError` B437 and B439, `EnvironmentFault` B438.
+    """
+    from buildsys.errors import UserError
+    from buildsys.model.provider import TreeInfo
+    from buildsys.model.tree import Tree
+    from buildsys.serve.contents import Contents
+    from buildsys.serve.server import RegistryServer
+
+    with stored(session) as (store, _, _, _):
+        contents = Contents(store.blobs.read)
+        for wanted, target in built.analysed.targets.items():
+            info = target.get(TreeInfo)
+            tree = Tree.from_bytes(store.blobs.read(built.outcome.values[info.tree].digest)) if info else Tree.of([])
+            if not contents.add(tree, f"{wanted.label.package}/{wanted.label.name}", str(wanted)):
+                hint = "name a container_images, a rootfs with a registry in it, or an oci_index"
+                raise UserError("B439", f"{wanted} holds no images", at=target.at, hint=hint)
+        with RegistryServer(address, contents, store.blobs.open, log) as server:
+            yield server
 
 
 def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:

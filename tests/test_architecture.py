@@ -23,7 +23,7 @@ LAYERS = (
     ("sdk", "store"),
     ("actions",),
     ("rules",),
-    ("loading", "analysis", "execution", "query", "lock", "report"),
+    ("loading", "analysis", "execution", "query", "lock", "serve", "report"),
     ("opened",),
     ("session", "incremental"),
     ("ui",),

@@ -156,12 +156,12 @@ def command(name: str) -> Callable[[Request], int]:
     from importlib import import_module
 
     module = "answers"
-    if name in MAKING:
+    if name in {"help", "cache", "serve"}:
+        module = name
+    elif name in MAKING:
         module = "build"
     elif name in {*QUERYING, "explain"}:
         module = "querying"
-    elif name in {"help", "cache"}:
-        module = name
     found: Callable[[Request], int] = getattr(import_module(f"buildsys.cli.commands.{module}"), name)
     return found
 

@@ -13,7 +13,7 @@ from buildsys.errors import UsageError, did_you_mean
 
 BOOL, TEXT, LIST, NUMBER = "bool", "text", "list", "number"
 
-MAKING = ("build", "test", "run", "fetch", "lock")
+MAKING = ("build", "test", "run", "fetch", "lock", "serve")
 BUILDING = (*MAKING, "cquery", "aquery", "explain", "info", "cache", "clean")
 """The commands that inherit what rc files say for `build`."""
 CONFIGURING = (*MAKING, "cquery", "aquery")
@@ -96,6 +96,9 @@ OPTIONS = (
     Option("registry_ca", TEXT, MAKING, "", "trust these certificates of registries, too", value="FILE"),
     Option("registry_client_cert", TEXT, MAKING, "", "show this certificate to registries", value="FILE"),
     Option("registry_client_key", TEXT, MAKING, "", "the key of --registry_client_cert", value="FILE"),
+    Option("registry", BOOL, ("serve",), False, "serve as a registry of images does"),
+    Option("port", NUMBER, ("serve",), 5000, "the port to listen on; 0 for any that is free"),
+    Option("address", TEXT, ("serve",), "127.0.0.1", "the address to listen on; 0.0.0.0 for all", value="IP"),
     Option("image", LIST, ("lock",), (), "lock this image, too", value="NAME"),
     Option("update", LIST, ("lock",), (), "resolve this image again although it is locked; * for all", value="NAME"),
     Option("build", BOOL, ("build",), True, "--nobuild ends after the analysis"),

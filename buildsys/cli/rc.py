@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from buildsys.snapshot import Seen
 
 COMMANDS = (
-    *("build", "test", "run", "fetch", "query", "cquery", "aquery", "lock", "explain", "info", "cache", "clean"),
+    *(
+        "build",
+        "test",
+        "run",
+        "fetch",
+        "query",
+        "cquery",
+        "aquery",
+        "lock",
+        "serve",
+        "explain",
+        "info",
+        "cache",
+        "clean",
+    ),
     *("help", "version", "shutdown"),
 )
 

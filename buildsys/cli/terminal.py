@@ -60,9 +60,11 @@ class Terminal:
             self._progress.clear()
         sys.stderr.write(describe_all(recorded(errors), self.root, self.palette))
 
-    def answer(self, text: str, end: str = "\n") -> None:
-        """Print a line of an answer."""
+    def answer(self, text: str, end: str = "\n", *, now: bool = False) -> None:
+        """Print a line of an answer; `now`, for who waits for it."""
         sys.stdout.write(text + end)
+        if now:
+            sys.stdout.flush()
 
 
 def _progress() -> Progress:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import time
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildsys import recording, session, snapshot
+from buildsys.cli import making
+from buildsys.cli.making import BUILD_FAILURE
 from buildsys.cli.measured import count, elapsed_line, measured
 from buildsys.cli.terminal import failing
-from buildsys.errors import BuildErrors, UsageError, UserError
+from buildsys.errors import UsageError, UserError
 from buildsys.model.provider import TestInfo
 from buildsys.sdk.sample import SAMPLE, SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from buildsys.analysis.choices import Wanted
-    from buildsys.analysis.configuration import Configuration
+    from buildsys.cli.making import Prepared
     from buildsys.cli.request import Request
     from buildsys.model.action import Artifact
-    from buildsys.opened import Analysed, Built, Session
+    from buildsys.opened import Built, Session
     from buildsys.snapshot import Seen
 
-BUILD_FAILURE = 1
 TESTS_FAILED = 3
 NO_TESTS_FOUND = 4
 RUN_FAILURE = 6
@@ -36,17 +37,17 @@ KILLED = 128
 def build(request: Request) -> int:
     """Make what target patterns name."""
     began = time.perf_counter()
-    prepared = _prepared(request)
+    prepared = making.prepare(request)
     if prepared is None:
         return 0
     if not request.options.flag("build"):
         return _ended_early(request, prepared, began)
     if request.options.flag("check_up_to_date"):
         return _checked(request, prepared, began)
-    built = _built(request, prepared)
+    built = making.build(request, prepared)
     _report(request, built, began)
     if built.errors:
-        return _failure(built)
+        return making.failure(built)
     if request.remembers:
         with request.events.phase("write the snapshot"):
             _remember(request, prepared.opened, built, prepared.lines, prepared.program)
@@ -55,13 +56,13 @@ def build(request: Request) -> int:
 
 def fetch(request: Request) -> int:
     """Download what target patterns need, and make nothing else."""
-    prepared = _prepared(request)
+    prepared = making.prepare(request)
     if prepared is None:
         return 0
-    built = _made(request, prepared, session.fetch)
-    _failures(request, built)
+    built = making.make(request, prepared, session.fetch)
+    making.report_failures(request, built)
     if built.errors:
-        return _failure(built)
+        return making.failure(built)
     outcome = built.outcome
     counts = f"{count(len(outcome.ran), 'download')} ran, {outcome.hits} had a result already"
     request.terminal.message("INFO", f"All external files are here: {counts}.")
@@ -79,7 +80,7 @@ def lock(request: Request) -> int:
         with failing(terminal):
             analysed = session.analyse(opened, [], config)
     else:
-        prepared = _prepared(request)
+        prepared = making.prepare(request)
         if prepared is None:
             return 0
         opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
@@ -97,7 +98,7 @@ def lock(request: Request) -> int:
 def test(request: Request) -> int:
     """Make what target patterns name, and say of the tests among it whether they passed."""
     began = time.perf_counter()
-    prepared = _prepared(request)
+    prepared = making.prepare(request)
     if prepared is None:
         return 0
     tests = {
@@ -105,7 +106,7 @@ def test(request: Request) -> int:
         for label, target in prepared.analysed.targets.items()
         if (info := target.get(TestInfo)) is not None
     }
-    built = _built(request, prepared, list(tests.values()))
+    built = making.build(request, prepared, list(tests.values()))
     _report(request, built, began)
     if not tests and not built.errors:
         request.terminal.message("ERROR", "No test targets were found, yet testing was requested")
@@ -114,8 +115,8 @@ def test(request: Request) -> int:
     for label, state in states.items():
         request.terminal.note(f"{label}  {state}")
     if built.errors and not built.analysed.errors and all(states.get(label) == FAILED for label in built.failed):
-        return TESTS_FAILED if FAILED in states.values() else _failure(built)
-    return _failure(built) if built.errors else 0
+        return TESTS_FAILED if FAILED in states.values() else making.failure(built)
+    return making.failure(built) if built.errors else 0
 
 
 def _test_states(built: Built, tests: Mapping[Wanted, Artifact]) -> dict[Wanted, str]:
@@ -139,7 +140,7 @@ def run(request: Request) -> int:
     if not words:
         raise UsageError("B039", "Must specify a target to run", hint="buildsys run //package:name -- ARGUMENT...")
     began = time.perf_counter()
-    prepared = _prepared(request, words[:1])
+    prepared = making.prepare(request, words[:1])
     if prepared is None:
         return 0
     labels = list(prepared.analysed.targets)
@@ -147,10 +148,10 @@ def run(request: Request) -> int:
         raise UsageError(
             "B039", f"Only a single target can be run. Found {len(labels)} targets", hint="name one: //package:name"
         )
-    built = _built(request, prepared)
+    built = making.build(request, prepared)
     _report(request, built, began)
     if built.errors:
-        return _failure(built)
+        return making.failure(built)
     files = prepared.analysed.targets[labels[0]].files
     values = built.outcome.values
     if len(files) != 1 or files[0].is_source or not values[files[0]].executable:
@@ -169,75 +170,7 @@ def run(request: Request) -> int:
     return code if code >= 0 else KILLED - code
 
 
-class _Prepared(NamedTuple):
-    """A request up to the end of its analysis, the lines that said so, and the program's files as they were before."""
-
-    opened: Session
-    config: Configuration
-    """One of the configurations: where outputs stand follows from what they have in common."""
-    analysed: Analysed
-    lines: list[str]
-    program: list[Seen]
-
-
-def _prepared(request: Request, patterns: list[str] | None = None) -> _Prepared | None:
-    """Load and analyse what a request names; None (and a word about usage) when it names nothing."""
-    terminal, command = request.terminal, request.command
-    wanted = request.patterns if patterns is None else patterns
-    if not wanted:
-        terminal.message("WARNING", f"Usage: buildsys {command} <options> <targets>.")
-        terminal.note(f"Invoke `buildsys help {command}` for full description of usage and options.")
-        return None
-    keep_going = request.options.flag("keep_going")
-    request.execution()  # what is wrong with the options is said before anything is loaded
-    phase = request.events.phase
-    with phase("open the workspace"):
-        program = recording.program()
-        place = request.place()
-        session.prepare(place)
-        opened = session.open_workspace(place, program)
-        choices = session.choose(opened, request.params())
-    with failing(terminal):
-        with phase("loading"):
-            labels = session.resolve(opened, wanted, keep_going=keep_going)
-        with phase("analysis"):
-            configs, lines = session.configurations(opened, labels, choices)
-            analysed = session.analyse(opened, labels, *configs, keep_going=keep_going)
-    lines += [_analysed_line(opened, analysed), _found_line(analysed)]
-    for line in lines:
-        terminal.message("INFO", line)
-    if analysed.errors:
-        _report_skipped(request, analysed)
-    return _Prepared(opened, configs[0], analysed, lines, program)
-
-
-def _report_skipped(request: Request, analysed: Analysed) -> None:
-    """Say what is wrong, and which targets are not built for it though the others are."""
-    terminal = request.terminal
-    terminal.errors(analysed.errors)
-    for wanted in analysed.broken:
-        terminal.message("WARNING", f"errors encountered while analyzing target '{wanted}': it will not be built")
-    if analysed.broken:
-        good = len(analysed.targets)
-        number = good + len(analysed.broken)
-        terminal.message("INFO", f"Analysis succeeded for only {good} of {number} top-level targets")
-
-
-def _made(request: Request, prepared: _Prepared, make: Callable[..., Built], *more: Sequence[Artifact]) -> Built:
-    """Build, or fetch, what was analysed, while no other command of this workspace does."""
-    opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
-    with failing(request.terminal), request.alone(opened.place):
-        return make(opened, analysed, config, request.execution(), request.events, request.text, *more)
-
-
-def _built(request: Request, prepared: _Prepared, kept: Sequence[Artifact] = ()) -> Built:
-    """Build what was analysed, and print what was wrong; the artifacts `kept` are made too."""
-    built = _made(request, prepared, session.build, kept)
-    _failures(request, built)
-    return built
-
-
-def _ended_early(request: Request, prepared: _Prepared, began: float) -> int:
+def _ended_early(request: Request, prepared: Prepared, began: float) -> int:
     """End a build after its analysis (`--nobuild`)."""
     request.terminal.message("INFO", f"Elapsed time: {time.perf_counter() - began:.3f}s")
     if prepared.analysed.errors:
@@ -247,42 +180,12 @@ def _ended_early(request: Request, prepared: _Prepared, began: float) -> int:
     return 0
 
 
-def _checked(request: Request, prepared: _Prepared, began: float) -> int:
+def _checked(request: Request, prepared: Prepared, began: float) -> int:
     """End a build before it runs anything, and say whether it would have (`--check_up_to_date`)."""
     todo = session.preview(prepared.opened, prepared.analysed, prepared.config)
     if todo:
         raise UserError("B036", f"not up-to-date: {todo}", hint="build without --check_up_to_date")
     return _ended_early(request, prepared, began)
-
-
-def _failure(built: Built) -> int:
-    return BuildErrors(built.errors).exit_code if not built.analysed.errors else BUILD_FAILURE
-
-
-def _failures(request: Request, built: Built) -> None:
-    """Print what was wrong with actions; with --verbose_failures also all that they were made of."""
-    terminal = request.terminal
-    terminal.errors(BuildErrors(built.outcome.errors).errors)
-    if not request.options.flag("verbose_failures"):
-        return
-    for action, key in built.outcome.keys.values():
-        if action.outputs[0] in built.outcome.failed:
-            terminal.note(f"Failed: {action.name}" + (f" ({action.choice})" if action.choice else ""))
-            terminal.note(f"  key        sha256:{key}")
-            for artifact in action.inputs:
-                terminal.note(f"  input      {artifact.path} {built.outcome.values[artifact].token}")
-            terminal.note(f"  descriptor {{{action.static}")
-
-
-def _analysed_line(opened: Session, analysed: Analysed) -> str:
-    wanted = [*analysed.targets, *analysed.broken]
-    what = f"target {wanted[0]}" if len(wanted) == 1 else f"{len(wanted)} targets"
-    loaded, configured = len(opened.loader.packages), len(analysed.analyser.targets)
-    return f"Analyzed {what} ({count(loaded, 'package')} loaded, {count(configured, 'target')} configured)."
-
-
-def _found_line(analysed: Analysed) -> str:
-    return f"Found {count(len(analysed.targets), 'target')}..."
 
 
 def _result_lines(request: Request, built: Built) -> list[str]:
