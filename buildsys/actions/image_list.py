@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from buildsys.errors import ActionFailed, BuildError, BuildErrors, Location
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
-from buildsys.oci.reference import Reference, ReferenceFault
+from buildsys.oci.reference import Reference, ReferenceFault, image_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,7 @@ class ImageList(BaseOperation):
         errors: list[BuildError] = []
         for number, artifact in enumerate(self.lists):
             shown = self.shown[number] if number < len(self.shown) else artifact.path
-            for line_number, line in enumerate(io.read(artifact).decode("utf-8", "replace").splitlines(), 1):
-                image = line.partition(" #")[0].strip().strip("\"'")
-                if not image or image.startswith("#"):
-                    continue
+            for line_number, line, image in image_lines(io.read(artifact)):
                 try:
                     reference = Reference.parse(image)
                 except ReferenceFault as fault:

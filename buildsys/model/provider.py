@@ -61,8 +61,15 @@ class TestInfo(NamedTuple):
     passed: Artifact
 
 
-Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo
-P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo)
+class ImageInfo(NamedTuple):
+    """A container image for one architecture: the tree of its image layout."""
+
+    layout: Artifact
+    arch: str
+
+
+Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImageInfo
+P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImageInfo)
 
 
 class ConfiguredTarget(NamedTuple):

@@ -7,6 +7,7 @@ from buildsys.model.label import Label
 from buildsys.model.provider import (
     ConfiguredTarget,
     DefaultInfo,
+    ImageInfo,
     LayerEntry,
     LayerInfo,
     Provider,
@@ -24,6 +25,7 @@ __all__ = [
     "ConfiguredTarget",
     "Context",
     "DefaultInfo",
+    "ImageInfo",
     "Label",
     "LayerEntry",
     "LayerInfo",
