@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from buildsys.errors import ActionFailed, BuildError, BuildErrors, Location
 from buildsys.model.action import ActionIO, Artifact, BaseOperation, exempt
 from buildsys.oci import mentions
-from buildsys.oci.reference import Reference, ReferenceFault
+from buildsys.oci.reference import Reference, ReferenceFault, image_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,9 @@ class ImageList(BaseOperation):
             found.setdefault(str(Reference.parse(image)), (image, self.origin, None))
         errors: list[BuildError] = []
         for number, artifact in enumerate(self.lists):
-            for image, at in _lines(io.read(artifact), self._shown(number, artifact)):
+            shown = self._shown(number, artifact)
+            for line_number, line, image in image_lines(io.read(artifact)):
+                at = Location(shown, line_number, 1, len(line))
                 try:
                     found.setdefault(str(Reference.parse(image)), (image, artifact.path, at))
                 except ReferenceFault as fault:
@@ -72,11 +74,3 @@ class ImageList(BaseOperation):
                 continue  # what is no reference is for the check of the finished rootfs to tell
             if not self.registry or reference.host != self.registry:
                 yield mention.text, Location(shown, mention.line, mention.column, len(mention.text))
-
-
-def _lines(data: bytes, shown: str) -> Iterator[tuple[str, Location]]:
-    """Yield what the lines of a list say; comments and quotes are left out."""
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        image = line.partition(" #")[0].strip().strip("\"'")
-        if image and not image.startswith("#"):
-            yield image, Location(shown, number, 1, len(line))

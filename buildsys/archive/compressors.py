@@ -63,7 +63,7 @@ def compressor(name: str, level: int) -> Compressor | None:
     module = gzip if kind == "gzip" else zstd
     if level not in module.LEVELS:
         raise ValueError(f"{kind} has levels {module.LEVELS[0]} to {module.LEVELS[-1]}, not {level}")
-    store = stored.store_gzip if kind == "gzip" else stored.store_zstd
+    form = stored.STORED_GZIP if kind == "gzip" else stored.STORED_ZSTD
     return Compressor(
-        module.compressor_id(level), f"stored {stored.FORM} {kind}", level, name != kind, module.compress_stream, store
+        module.compressor_id(level), form, level, name != kind, module.compress_stream, stored.FORMS[form]
     )

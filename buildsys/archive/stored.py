@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import struct
 import zlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
 from buildsys.archive import gzip
 from buildsys.archive.streams import pieces, read_full
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from buildsys.archive.streams import Readable
     from buildsys.model.action import Writer
 
@@ -80,3 +83,18 @@ def store_zstd(src: Readable, dst: Writer, size: int) -> None:
         raise ValueError(f"the content has {done} bytes, not {size}")
     if not size:
         dst.write(b"\x01\x00\x00")
+
+
+def stored_size(form: str, size: int) -> int:
+    """Return the bytes that `size` bytes take in one of `FORMS`."""
+    if form == STORED_GZIP:
+        return len(gzip.HEADER) + 5 * max(1, -(-size // _DEFLATE_BLOCK)) + size + 8
+    return len(_ZSTD_FRAME) + 8 + 3 * max(1, -(-size // _ZSTD_BLOCK)) + size
+
+
+STORED_GZIP, STORED_ZSTD = f"stored {FORM} gzip", f"stored {FORM} zstd"
+
+FORMS: Mapping[str, Callable[[Readable, Writer, int], None]] = MappingProxyType(
+    {STORED_GZIP: store_gzip, STORED_ZSTD: store_zstd}
+)
+"""The forms by name: a name tells all that shapes their bytes besides the content."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
+from buildsys.archive.streams import copy
 from buildsys.errors import InternalError
 from buildsys.execution.assembly import write_segment
 from buildsys.execution.recipes import Recipes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from buildsys.execution.sources import Sources
     from buildsys.execution.stop import Stop
     from buildsys.model.action import Closable, Fetching, Segment, Writer
+    from buildsys.model.composition import Part
     from buildsys.model.digest import Digest
     from buildsys.model.events import Events
     from buildsys.store.cas import BlobWriter
@@ -119,8 +121,8 @@ class BuildIO:
         found = self._store.blobs.path(digest)
         if found is None:
             found = os.path.join(self.scratch(), digest)
-            with open(found, "wb") as stream:
-                stream.write(self.read(artifact))
+            with self.open(artifact) as source, open(found, "wb") as stream:
+                copy(source, stream)
         return found
 
     def tree(self, artifact: Artifact) -> Tree:
@@ -235,6 +237,11 @@ class BuildIO:
             return False
         self._made[output] = Value(digest, self._store.blobs.size(digest), executable)
         return True
+
+    def compose(self, digest: Digest, parts: Sequence[Part], output: int = 0) -> None:
+        """Make an output of blobs that are in the store; `digest` is that of the parts one after the other."""
+        self._store.blobs.compose(digest, parts)
+        self._made[output] = Value(digest, sum(part.size for part in parts))
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the build is interrupted."""

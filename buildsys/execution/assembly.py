@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from buildsys.archive.streams import SizeFault, copy
 from buildsys.execution.copying import copy_range
 from buildsys.execution.hashing import HashingWriter
+from buildsys.execution.parts import Target, write_parts
 from buildsys.execution.recipes import Recipe
-from buildsys.store.cas import BlobMissing
+from buildsys.store.cas import PACK_LIMIT, BlobMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -152,7 +153,8 @@ class _Assembly:
         self._blobs = blobs
         self._check = check
         self._work: Counter[str] = Counter(standing=how.kept)
-        self._copied: set[Digest] = set()
+        self._copied: dict[Digest, Digest] = {}
+        """The blobs that the kernel copied, each with the blob that it is, or is a part of."""
 
     def run(self) -> Made:
         how, recipe = self._how, self._how.recipe
@@ -189,23 +191,31 @@ class _Assembly:
         self._work["written"] += buffer.size
         if how.kept + self._work["copied"] + buffer.size != how.recipe.end(how.told):
             raise _Misled
-        for digest in self._copied:
+        for digest, whole in self._copied.items():
             if self._blobs.path(digest) is None:
-                raise BlobMissing(digest)
+                raise BlobMissing(whole)
 
     def _clone(self, segment: Segment, buffer: _Buffer) -> bool:
-        """Copy a blob in the kernel; False when it is a small one, which has no file."""
-        path = self._blobs.path(segment.blob)
-        if path is None:
-            return False
+        """Copy a blob in the kernel, or its parts; False when it is a small one, which has no file."""
+        if self._blobs.path(segment.blob) is None:
+            return segment.size >= PACK_LIMIT and self._clone_parts(segment, buffer)
         buffer.flush()
         with _opened(self._blobs, segment) as source:
-            copied = copy_range(source.fileno(), self._stream.fileno(), segment.size, self._check)
-        if copied < segment.size:
+            done = copy_range(source.fileno(), self._stream.fileno(), segment.size, self._check)
+        if done < segment.size:
             raise BlobMissing(segment.blob)
-        self._copied.add(segment.blob)
-        self._work["copied"] += copied
+        self._copied[segment.blob] = segment.blob
+        self._work["copied"] += done
         return True
+
+    def _clone_parts(self, segment: Segment, buffer: _Buffer) -> bool:
+        """Copy a composed blob; False when it is not one."""
+        parts = self._blobs.parts(segment.blob)
+        target = Target(buffer, self._stream.fileno(), self._check)
+        copied = write_parts(self._blobs, segment.blob, parts, target)
+        self._copied.update(dict.fromkeys(copied, segment.blob))
+        self._work["copied"] += sum(copied.values())
+        return bool(parts)
 
 
 def _note(states: dict[int, bytes], count: int, hasher: Sha256 | Plain) -> None:

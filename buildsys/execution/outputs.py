@@ -16,6 +16,7 @@ from buildsys.archive.streams import copy
 from buildsys.execution import assembly
 from buildsys.execution.folders import make_folder, open_folder, remove_file, remove_folder
 from buildsys.execution.hashing import HashingWriter
+from buildsys.execution.parts import Target, write_parts
 from buildsys.execution.previous import Previous, fingerprint
 from buildsys.execution.small_files import OTHER, SmallFiles
 from buildsys.model.tree import DIRECTORY, FILE, SYMLINK, Entry, Tree
@@ -178,7 +179,10 @@ class Outputs:
             return
         with self._blobs.open(digest) as source, self._replacing(path) as part:
             with open(part, "wb") as stream:  # buffered: it writes again what the system took only a part of
-                copy(source, stream)
+                if self._blobs.path(digest) is None and (parts := self._blobs.parts(digest)):
+                    write_parts(self._blobs, digest, parts, Target(stream, stream.fileno(), lambda: None))
+                else:
+                    copy(source, stream)
             self._place(part, path, digest, mode)
         self.accept(path)
 

@@ -49,6 +49,19 @@ def check(tables: Tables, wanted: Combination, places: Mapping[str, Location] = 
     ]
 
 
+def check_layers(
+    tables: Tables, cri: str, version: Version, layer_format: str, at: Location | None = None
+) -> list[UserError]:
+    """Return an error B618 when `version` of the runtime `cri` cannot read image layers of a format."""
+    family = layer_format.partition(":")[0]
+    for row in tables.combinations["layers"].rows:
+        if (row.text("component"), row.text("format")) == (cri, family) and not row.range.contains(version):
+            message = f"{_spelt(cri)} {version} cannot read image layers compressed with {family}"
+            hint = f"choose `layer_format: gzip`, or {_spelt(cri)} {row.range}"
+            return [UserError("B618", message, at=at, hint=hint, notes=[f"source: {row.source}"])]
+    return []
+
+
 def advise(tables: Tables, wanted: Combination) -> list[str]:
     """Return remarks on a combination that can work.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from buildsys.errors import Location
+    from buildsys.model.composition import Part
     from buildsys.model.label import Label
     from buildsys.model.tree import Tree
 
@@ -124,7 +125,8 @@ class Closable(Protocol):
 class ActionIO(Protocol):
     """All that an operation may touch: its declared inputs, its outputs by index, and scratch space.
 
-    `adopt` makes a blob that is already in the store an output and tells whether it is; `recall` and `remember` keep
+    `adopt` makes a blob that is already in the store an output and tells whether it is; `compose` makes one of several,
+    one after the other, whose digest the operation has computed; `recall` and `remember` keep
     by-products (a compressed frame of a payload) in the store under a key that names all that shapes their bytes;
     `begin` has one made by a helper, unless it is being made already, and returns what waits for it (`fetched` ones
     wait for the network). `resume_blob` writes a blob whose digest is known, and goes on from what an earlier build
@@ -165,6 +167,7 @@ class ActionIO(Protocol):
         ...
 
     def adopt(self, digest: Digest, output: int = 0, *, executable: bool = False) -> bool: ...
+    def compose(self, digest: Digest, parts: Sequence[Part], output: int = 0) -> None: ...
     def pause(self, seconds: float) -> None: ...
     def waking(self, waker: Callable[[], None]) -> AbstractContextManager[None]:
         """Have `waker` called when the build is interrupted meanwhile: for operations that wait for others."""

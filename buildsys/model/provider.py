@@ -61,14 +61,21 @@ class TestInfo(NamedTuple):
     passed: Artifact
 
 
-class ImagesInfo(NamedTuple):
+class ImageListInfo(NamedTuple):
     """A list of images that tells of each who names it (`actions.image_list`)."""
 
     images: Artifact
 
 
-Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImagesInfo
-P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImagesInfo)
+class ImageInfo(NamedTuple):
+    """A container image for one architecture: the tree of its image layout."""
+
+    layout: Artifact
+    arch: str
+
+
+Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImageInfo | ImageListInfo
+P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImageInfo, ImageListInfo)
 
 
 class ConfiguredTarget(NamedTuple):

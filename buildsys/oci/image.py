@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from buildsys.model.digest import digest_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from buildsys.model.digest import Digest
 
@@ -20,6 +20,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP = LAYER + "+gzip"
+LAYER_ZSTD = LAYER + "+zstd"
 
 
 class Descriptor(NamedTuple):
@@ -39,6 +40,13 @@ class Descriptor(NamedTuple):
         if self.annotations:
             found["annotations"] = dict(self.annotations)
         return found
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return the descriptor that `to_json` has written."""
+        annotations = tuple(sorted(found.get("annotations", {}).items()))
+        arch = found.get("platform", {}).get("architecture", "")
+        return cls(found["mediaType"], found["digest"].removeprefix("sha256:"), found["size"], arch, annotations)
 
 
 def describe(data: bytes, media_type: str, arch: str = "") -> Descriptor:
@@ -63,11 +71,12 @@ def config_json(
     epoch: int,
     entrypoint: tuple[str, ...] = (),
     labels: Mapping[str, str] | None = None,
-    created_by: str = "buildsys",
+    created_by: str | Sequence[str] = "buildsys",
 ) -> bytes:
     """Return the config of a Linux image (image spec, "OCI Image Configuration").
 
-    `diff_ids` are the digests of the uncompressed layers, lowest first; all times are `epoch`.
+    `diff_ids` are the digests of the uncompressed layers, lowest first; all times are `epoch`. `created_by` says what
+    made the layers, or each of them.
     """
     created = timestamp(epoch)
     run: dict[str, Json] = {}
@@ -76,7 +85,8 @@ def config_json(
     if labels:
         run["Labels"] = dict(labels)
     layers: list[Json] = [f"sha256:{digest}" for digest in diff_ids]
-    history: list[Json] = [{"created": created, "created_by": created_by} for _ in layers]
+    makers = [created_by] * len(layers) if isinstance(created_by, str) else created_by
+    history: list[Json] = [{"created": created, "created_by": by} for by in makers]
     return canonical_json(
         {
             "architecture": arch,

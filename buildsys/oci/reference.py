@@ -6,7 +6,10 @@ Sources: github.com/distribution/reference (grammar, normalisation); OCI distrib
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
@@ -86,6 +89,17 @@ class Reference(NamedTuple):
 
     def __str__(self) -> str:
         return self.name + self._suffix
+
+
+def image_lines(data: bytes) -> Iterator[tuple[int, str, str]]:
+    """Yield each line of a list of images that names one: its number, the line, and what it names.
+
+    Blank lines, comments and quotes are allowed.
+    """
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        text = line.partition(" #")[0].strip().strip("\"'")
+        if text and not text.startswith("#"):
+            yield number, line, text
 
 
 def _split_host(text: str) -> tuple[str, str]:

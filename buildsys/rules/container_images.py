@@ -16,7 +16,7 @@ from buildsys.sdk import (
     ConfiguredTarget,
     Context,
     DefaultInfo,
-    ImagesInfo,
+    ImageListInfo,
     LayerInfo,
     Provider,
     Rule,
@@ -88,7 +88,7 @@ class ContainerImages(Rule):
 
     def _names(self, ctx: Context) -> Artifact:
         """Return who names which image: made of the lines of a plain list where nothing else tells it."""
-        info = self.images.get(ImagesInfo)
+        info = self.images.get(ImageListInfo)
         if info is not None:
             return info.images
         images = single_file(ctx, self.images, "images", "", "list images")

@@ -9,7 +9,7 @@ from buildsys.actions.image_list import ImageList as MergeImages
 from buildsys.adapters.versions import parse_version
 from buildsys.kubernetes.releases import images, release
 from buildsys.oci.reference import Reference, ReferenceFault
-from buildsys.sdk import Artifact, Context, DefaultInfo, ImagesInfo, LayerEntry, LayerInfo, Provider, Rule, attr
+from buildsys.sdk import Artifact, Context, DefaultInfo, ImageListInfo, LayerEntry, LayerInfo, Provider, Rule, attr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,4 +57,4 @@ class ImageList(Rule):
         )
         ctx.register(operation, [out, names], f"List images {out.path}")
         entries = tuple(LayerEntry(path, out, ctx.label, ctx.at("paths")) for path in self.paths)
-        return DefaultInfo((out,)), LayerInfo(entries), ImagesInfo(names)
+        return DefaultInfo((out,)), LayerInfo(entries), ImageListInfo(names)

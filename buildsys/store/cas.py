@@ -3,7 +3,8 @@
 Layout of the versioned bucket, below the store's root:
 
     v1/cas/sha256/ab/<hex>   one read-only file for a blob of PACK_LIMIT bytes or more
-    v1/index.sqlite          `pack`: the bytes of smaller blobs; `files`: the fingerprint of each file; `actions`
+    v1/index.sqlite          `pack`: the bytes of smaller blobs; `files`: the fingerprint of each file; `actions`;
+                             `composed`: what a blob is made of that is not kept as bytes of its own
     v1/tmp/                  blobs being written; whatever is found there when nobody writes is rubbish
 
 A blob is written to `tmp` and renamed, so a blob that is there is whole. A small blob is hashed each time it is read; a
@@ -23,16 +24,18 @@ import os
 import threading
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from buildsys.boot import boot as this_boot
 from buildsys.model.digest import Digest, digest_bytes, digest_stream
+from buildsys.store import composed
 from buildsys.store.fault import store_fault
 from buildsys.store.rubbish import owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from buildsys.model.composition import Part
     from buildsys.store.database import Database
 
 PACK_LIMIT = 64 * 1024
@@ -41,13 +44,16 @@ PACK_LIMIT = 64 * 1024
 FLUSH_BYTES = 8 << 20
 FLUSH_COUNT = 5000
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS pack (digest BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     digest BLOB PRIMARY KEY, boot TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS actions (
     key BLOB PRIMARY KEY, result TEXT NOT NULL, descriptor TEXT NOT NULL);
 """
+    + composed.SCHEMA
+)
 """Rows are appended, and only the indexes of digests are written at random places. Where the rows themselves are in the
 order of their digests (WITHOUT ROWID), a build of 100,000 small files writes 28 instead of 3 KB for each."""
 
@@ -137,6 +143,7 @@ class BlobStore:
         self._pending: dict[Digest, bytes] = {}
         self._pending_bytes = 0
         self._new_files: dict[Digest, tuple[int, int, int, int]] = {}
+        self._composed: dict[Digest, tuple[Part, ...]] = {}
         self._made: set[str] = set()
         self._sound: set[Digest] = set()
         self._serial = count()
@@ -178,7 +185,7 @@ class BlobStore:
         """Tell whether the blob is here and sound."""
         if digest in self._sound or digest in self._pending:
             return True
-        if self._small(digest) is not None or self._sound_file(digest):
+        if self._small(digest) is not None or self._sound_file(digest) or self.parts(digest):
             self._sound.add(digest)
             return True
         return False
@@ -213,10 +220,19 @@ class BlobStore:
         if data is not None:
             return io.BytesIO(data)
         if not self._sound_file(digest):
+            if parts := self.parts(digest):
+                return cast("BinaryIO", composed.ComposedReader(parts, lambda part: self._open_part(digest, part)))
             raise BlobMissing(digest)
         try:
             return open(self._file(digest), "rb", buffering=0)
         except FileNotFoundError as error:
+            raise BlobMissing(digest) from error
+
+    def _open_part(self, digest: Digest, part: Digest) -> BinaryIO:
+        """Open a blob that another one is made of. Raises `BlobMissing` of that other one, which somebody makes."""
+        try:
+            return self.open(part)
+        except BlobMissing as error:
             raise BlobMissing(digest) from error
 
     def read(self, digest: Digest) -> bytes:
@@ -237,11 +253,23 @@ class BlobStore:
         try:
             return os.stat(self._file(digest)).st_size
         except OSError as error:
+            if parts := self.parts(digest):
+                return sum(part.size for part in parts)
             raise BlobMissing(digest) from error
 
     def path(self, digest: Digest) -> str | None:
-        """Return the file that holds a large blob, or None when the blob is small or missing."""
+        """Return the file that holds a large blob, or None when the blob is small, composed or missing."""
         return self._file(digest) if self._sound_file(digest) else None
+
+    def parts(self, digest: Digest) -> tuple[Part, ...]:
+        """Return the parts of a composed blob, at least one; none when the blob is not composed, or one is missing."""
+        parts = self._composed.get(digest) or composed.find(self._database, digest) or ()
+        return () if self.missing(part.blob for part in parts) else parts
+
+    def compose(self, digest: Digest, parts: Sequence[Part]) -> None:
+        """Keep a blob whose digest the caller has computed as what it is made of: blobs that are here."""
+        with self._lock:
+            self._composed[digest] = tuple(parts)
 
     def forget_soundness(self) -> None:
         """Check blobs again when they are next asked for: somebody found one missing."""
@@ -277,7 +305,8 @@ class BlobStore:
         """Make everything that was added visible to other processes, in one transaction."""
         with self._lock:
             pending, files = self._pending, dict(self._new_files)
-            if not pending and not files:
+            told = dict(self._composed)
+            if not pending and not files and not told:
                 return
             self._pending_bytes = 0
             with self._database.transaction() as connection:
@@ -285,9 +314,12 @@ class BlobStore:
                 self._database.insert(connection, "pack", 2, small)
                 large = ((bytes.fromhex(digest), self.boot, *print_) for digest, print_ in files.items())
                 self._database.insert(connection, "files", 6, large)
+                rows = (composed.encode(digest, parts) for digest, parts in told.items())
+                self._database.insert(connection, "composed", 2, rows)
             self._sound.update(pending)
             self._pending = {}
             self._new_files = {}
+            self._composed = {}
 
     def _small(self, digest: Digest) -> bytes | None:
         return next((data for _, data in self.small((digest,))), None)

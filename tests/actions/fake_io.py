@@ -8,8 +8,10 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from buildsys.archive.parts import write_part
 from buildsys.archive.streams import SizeFault
 from buildsys.model.action import Artifact, Fetching, Segment, Value
+from buildsys.model.composition import Part
 from buildsys.model.digest import Digest, digest_bytes
 from buildsys.model.tree import FILE, Entry, Tree
 
@@ -36,6 +38,7 @@ class FakeIO:
         self.recalled: list[str] = []
         self.begun = 0
         self.segments: dict[str, Digest] = {}
+        self.parts: dict[int, list[Part]] = {}
 
     # inputs for tests
 
@@ -148,6 +151,16 @@ class FakeIO:
         if digest in self.blobs:
             self.write(self.blobs[digest], output, executable=executable)
         return digest in self.blobs
+
+    def compose(self, digest: Digest, parts: Sequence[Part], output: int = 0) -> None:
+        whole = io.BytesIO()
+        for part in parts:
+            begin = whole.tell()
+            write_part(part, self.open_blob, whole)
+            assert whole.tell() - begin == part.size
+        assert digest_bytes(whole.getvalue()) == digest
+        self.parts[output] = list(parts)
+        self.write(whole.getvalue(), output)
 
     def pause(self, seconds: float) -> None:
         pass

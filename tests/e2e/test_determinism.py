@@ -1,7 +1,8 @@
 """Equal inputs give equal bytes, wherever, whenever and by whomever they are built.
 
-Every variation builds all four sample rootfs tarballs and the build context in processes of its own and is compared
-with one reference: the SHA-256 of each tarball; names, modes, link targets and content of the build context. Each
+Every variation builds all four sample rootfs tarballs, the build context and the cluster images in processes of its own
+and is compared with one reference: the SHA-256 of each tarball; names, modes, link targets and content of the folders.
+Each
 variation is another pair of workspace and store, unless it is about a store that is warm.
 """
 
@@ -27,19 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ALL = "//rootfs:all"
-CONTEXT = "//rootfs:build-context"
+FOLDERS = ("//rootfs:build-context", "//images:containerd", "//images:docker")
 NOBODY = 65534
 
 
 class Made(NamedTuple):
-    """What a variation made: the digests of the tarballs, and a line for each entry of the build context."""
+    """What a variation made: the digests of the tarballs, and a line for each entry of the folders."""
 
     tarballs: dict[str, str]
-    context: list[str]
+    folders: list[str]
 
 
 def made(workspace: Workspace) -> Made:
-    return Made(workspace.digests(), describe(workspace.root / "buildsys-bin" / "rootfs" / "build-context"))
+    paths = [workspace.root / "buildsys-bin" / label[2:].replace(":", "/") for label in FOLDERS]
+    return Made(workspace.digests(), [line for path in paths for line in describe(path)])
 
 
 def describe(root: Path) -> list[str]:
@@ -69,7 +71,7 @@ def open_folder() -> Iterator[Path]:
 def reference_workspace(open_folder: Path) -> Workspace:
     workspace = copy_workspace(open_folder / "reference")
     workspace.env = {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "0"}
-    workspace.run("build", SAMPLE, "-j1", ALL, CONTEXT, umask=0o022).passed()
+    workspace.run("build", SAMPLE, "-j1", ALL, *FOLDERS, umask=0o022).passed()
     return workspace
 
 
@@ -77,7 +79,7 @@ def reference_workspace(open_folder: Path) -> Workspace:
 def reference(reference_workspace: Workspace) -> Made:
     found = made(reference_workspace)
     assert len(set(found.tarballs.values())) == len(PRODUCTS)
-    assert len(found.context) > 60
+    assert len(found.folders) > 90
     return found
 
 
@@ -98,7 +100,7 @@ def elsewhere(folder: Path, reference: Workspace) -> Workspace:
         "SOURCE_DATE_EPOCH": "1",
         "COLUMNS": "40",
     }
-    workspace.run("build", SAMPLE, "-j8", ALL, CONTEXT, umask=0o077).passed()
+    workspace.run("build", SAMPLE, "-j8", ALL, *FOLDERS, umask=0o077).passed()
     return workspace
 
 
@@ -108,29 +110,29 @@ def through_a_link(folder: Path, reference: Workspace) -> Workspace:
     (folder / "link").symlink_to(real)
     base = f"--output_base={folder / 'base'}"
     below = Workspace(folder / "link" / "context" / "rootfs", folder / "store", {"PYTHONHASHSEED": "7"})
-    below.run(base, "build", SAMPLE, "-j3", ":all", ":build-context").passed()
+    below.run(base, "build", SAMPLE, "-j3", ":all", *FOLDERS).passed()
     return Workspace(real)
 
 
 def one_by_one(folder: Path, reference: Workspace) -> Workspace:
     """One request for each target, the last first: all but the first find most of their work done."""
     workspace = copy_workspace(folder / "work")
-    for name in ("build-context", *reversed(PRODUCTS)):
-        workspace.build(SAMPLE, f"//rootfs:{name}")
+    for label in (*FOLDERS, *(f"//rootfs:{name}" for name in reversed(PRODUCTS))):
+        workspace.build(SAMPLE, label)
     return workspace
 
 
 def backwards(folder: Path, reference: Workspace) -> Workspace:
     """All targets in one request, named in the opposite order."""
     workspace = copy_workspace(folder / "work")
-    workspace.build(SAMPLE, CONTEXT, *(f"//rootfs:{name}" for name in reversed(PRODUCTS)))
+    workspace.build(SAMPLE, *FOLDERS, *(f"//rootfs:{name}" for name in reversed(PRODUCTS)))
     return workspace
 
 
 def from_a_warm_store(folder: Path, reference: Workspace) -> Workspace:
     """Another workspace on the store of the reference, which has every action's result."""
     workspace = copy_workspace(folder / "work", reference.root / "cache")
-    result = workspace.build(SAMPLE, ALL, CONTEXT)
+    result = workspace.build(SAMPLE, ALL, *FOLDERS)
     assert result.actions == len(PRODUCTS)  # tarballs are put together from kept frames; nothing else runs
     return workspace
 
@@ -141,7 +143,7 @@ def without_results(folder: Path, reference: Workspace) -> Workspace:
     for index in (folder / "cache" / "v1").glob("index.sqlite*"):
         index.unlink()
     workspace = copy_workspace(folder / "work", folder / "cache")
-    workspace.build(SAMPLE, ALL, CONTEXT)
+    workspace.build(SAMPLE, ALL, *FOLDERS)
     return workspace
 
 
@@ -150,7 +152,7 @@ def after_other_releases(folder: Path, reference: Workspace) -> Workspace:
     workspace = copy_workspace(folder / "work")
     workspace.build(SAMPLE, "//rootfs:docker-amd64", "--param=kubernetes=1.36.4")
     workspace.build(SAMPLE, "//rootfs:containerd-arm64", "--param=registry_domain=other.test")
-    workspace.build(SAMPLE, ALL, CONTEXT)
+    workspace.build(SAMPLE, ALL, *FOLDERS)
     return workspace
 
 
@@ -164,7 +166,7 @@ def as_another_user(folder: Path, reference: Workspace) -> Workspace:
     else:
         workspace.prefix = (tool("unshare"), "--map-root-user")
     workspace.env = {"PYTHONDONTWRITEBYTECODE": "1"}
-    workspace.build(SAMPLE, ALL, CONTEXT)
+    workspace.build(SAMPLE, ALL, *FOLDERS)
     return workspace
 
 
@@ -188,7 +190,7 @@ def test_bytes_do_not_depend_on(
     folder.mkdir()
     found = made(vary(folder, reference_workspace))
     assert found.tarballs == reference.tarballs
-    assert found.context == reference.context
+    assert found.folders == reference.folders
 
 
 def test_only_what_differs_between_the_products_differs(reference_workspace: Workspace) -> None:

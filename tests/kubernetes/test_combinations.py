@@ -4,7 +4,7 @@ import pytest
 
 from buildsys.adapters.versions import Version, parse_version
 from buildsys.errors import Location
-from buildsys.kubernetes.combinations import Combination, advise, check
+from buildsys.kubernetes.combinations import Combination, advise, check, check_layers
 from buildsys.kubernetes.tables import Tables
 
 
@@ -91,3 +91,26 @@ def test_advice(tables: Tables, combination: Combination, notes: list[str]) -> N
     given = advise(tables, combination)
     assert len(given) == len(notes)
     assert all(part in note for part, note in zip(notes, given, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("cri", "version", "layer_format", "readable"),
+    [
+        ("docker", "20.10.24", "gzip", True),
+        ("docker", "20.10.24", "zstd", False),
+        ("docker", "22.6.0", "zstd:chunked", False),
+        ("docker", "23.0.0", "zstd", True),
+        ("containerd", "1.4.13", "zstd", False),
+        ("containerd", "1.5.0", "zstd", True),
+        ("containerd", "1.6.39", "zstd:chunked", True),
+    ],
+)
+def test_layers_that_a_runtime_reads(
+    tables: Tables, cri: str, version: str, layer_format: str, *, readable: bool
+) -> None:
+    at = Location("BUILD.yaml", 3, 5)
+    found = check_layers(tables, cri, parse_version(version), layer_format, at)
+    assert [error.code for error in found] == ([] if readable else ["B618"])
+    for error in found:
+        assert error.at == at
+        assert "layer_format: gzip" in error.hint
