@@ -1,4 +1,4 @@
-"""`python -m benchmarks rootfs|graph|matrix`: buildsys and its peers build the same things side by side.
+"""`python -m benchmarks rootfs|graph|matrix|images`: buildsys and its peers build the same things side by side.
 
 Writes JSON, a page with tables, and plots to --out (docs/benchmarks). docs/benchmarks/README.md says what is measured.
 """
@@ -10,13 +10,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import graph, matrix, rootfs
+from benchmarks import graph, images, matrix, rootfs
 from benchmarks.chart import chart
 from benchmarks.page import page
 from benchmarks.peers import PEERS
+from benchmarks.peers.images import PEERS as PULLERS
 from benchmarks.peers.matrix import PEERS as LOOPS
 
 if TYPE_CHECKING:
+    from benchmarks.peers.peer import Peer
     from benchmarks.results import Result
 
 OUT = Path(__file__).parents[1] / "docs/benchmarks"
@@ -26,7 +28,8 @@ def main() -> None:
     """Parse the arguments, measure, and write what was found."""
     options = _parser().parse_args()
     names = options.peers.split(",")
-    known = LOOPS if options.benchmark == "matrix" else PEERS
+    kinds: dict[str, dict[str, type[Peer]]] = {"matrix": dict(LOOPS), "images": PULLERS}
+    known = kinds.get(options.benchmark, PEERS)
     if unknown := sorted({*names} - set(known)):
         raise SystemExit(f"no such peer: {', '.join(unknown)}; there are {', '.join(known)}")
     with tempfile.TemporaryDirectory(prefix="buildsys-benchmark-") as place:
@@ -36,6 +39,8 @@ def main() -> None:
         elif options.benchmark == "matrix":
             size = options.megabytes << 20
             result = matrix.measure(folder, names, options.rounds, options.releases, size, options.many)
+        elif options.benchmark == "images":
+            result = images.measure(folder, names, options.rounds, options.images, options.megabytes << 20)
         else:
             sizes = [int(word) for word in options.nodes.split(",")]
             result = graph.measure(folder, names, options.rounds, sizes)
@@ -60,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         ("rootfs", rootfs.__doc__, 5, ",".join(PEERS)),
         ("graph", graph.__doc__, 5, ",".join(PEERS)),
         ("matrix", matrix.__doc__, 3, ",".join(LOOPS)),
+        ("images", images.__doc__, 5, ",".join(PULLERS)),
     ):
         one = chosen.add_parser(name, description=doc)
         one.add_argument("--rounds", type=int, default=rounds, help=f"how often each scenario is measured ({rounds})")
@@ -72,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--releases", type=int, default=10, help="how many releases of a minor (10)")
             one.add_argument("--megabytes", type=int, default=24, help="the size of the blobs of a rootfs (24)")
             one.add_argument("--many", type=int, default=200, help="releases of small rootfs; 0 leaves them out (200)")
+        elif name == "images":
+            one.add_argument("--images", type=int, default=30, help="how many images (30)")
+            one.add_argument("--megabytes", type=int, default=200, help="the size of all of them (200)")
         else:
             one.add_argument("--nodes", default="1000,10000", help="how many nodes: numbers with commas (1000,10000)")
     return parser

@@ -19,7 +19,7 @@ from benchmarks.peers.buildsys import Buildsys
 from benchmarks.phases import explanation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from benchmarks.measure import Sample
     from benchmarks.peers.peer import Peer
@@ -55,11 +55,13 @@ class WrongResultError(Exception):
     """A peer has not made what it had to."""
 
 
-def choose(names: Iterable[str], folder: Path) -> tuple[list[Peer], dict[str, str]]:
+def choose(
+    names: Iterable[str], folder: Path, known: Mapping[str, type[Peer]] = PEERS
+) -> tuple[list[Peer], dict[str, str]]:
     """Return the peers that can take part, buildsys first, and why the others cannot."""
     chosen, absent = [], {}
     for name in dict.fromkeys(["buildsys", *names]):
-        kind = PEERS[name]
+        kind = known[name]
         if reason := kind.missing():
             absent[kind.name] = reason
         else:

@@ -77,6 +77,14 @@ MATRIX = (Target("NULL", 0.3, SECONDS), Target("", 120))
 MATRIX_MANY = (Target("NULL", 0.3, SECONDS),)
 
 
+IMAGES = (
+    Target("COLD", 1, "skopeo-copy"),
+    Target("NULL", 2, PASS),
+    Target("IMAGE1", 1 / 2, "skopeo-copy"),
+    Target("", 120),
+)
+
+
 def graph(nodes: int) -> tuple[Target, ...]:
     """Return the targets of a graph with so many nodes."""
     if nodes < 10_000:

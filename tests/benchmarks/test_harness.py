@@ -34,6 +34,15 @@ def test_a_rootfs(tmp_path: Path) -> None:
     check_plot(tmp_path / "rootfs.svg")
 
 
+def test_images(tmp_path: Path) -> None:
+    done = harness(tmp_path, "images", "--megabytes=3", "--images=6")
+    assert done.returncode == 0, done.stderr
+    (contest,) = json.loads((tmp_path / "images.json").read_text())["contests"]
+    peers, scenarios = ["buildsys", "skopeo-copy", "skopeo-sync"], ["COLD", "NULL", "IMAGE1"]
+    assert {peer: list(found) for peer, found in contest["figures"].items()} == dict.fromkeys(peers, scenarios)
+    assert "**buildsys**" in (tmp_path / "images.md").read_text()
+
+
 def check_figures(peer: str, found: dict[str, Any]) -> None:
     for figure in found.values():
         assert 0 < figure["low"] <= figure["wall"] <= figure["high"]
