@@ -38,7 +38,8 @@ def measure(folder: Path, names: Sequence[str], rounds: int, count: int, size: i
     )
     distinct = {blob for one in images[0] for blob in one.blobs}
     what = (
-        f"{count} images, {len(distinct)} different blobs of about {size / 1e6:.0f} MB in all, out of docker-registry on loopback. COLD: nothing is there. NULL: nothing"
+        f"{count} images, {len(distinct)} different blobs of about {size / 1e6:.0f} MB in all, out of docker-registry"
+        " on loopback. COLD: nothing is there. NULL: nothing"
         " changed. IMAGE1: one image is another one."
     )
     return Result(
