@@ -13,8 +13,9 @@ from buildsys.adapters.registry import RegistryClient
 from buildsys.model.access import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from tests.images import Sample
 
@@ -45,12 +46,15 @@ def push(target: RegistryClient, host: str, sample: Sample) -> None:
     """Push an image."""
     for blob in sample.blobs:
         if not target.has_blob(host, sample.repository, blob.digest):
-            target.upload_blob(
-                host, sample.repository, blob.digest, len(blob.data), lambda at, b=blob: io.BytesIO(b.data[at:])
-            )
+            target.upload_blob(host, sample.repository, blob.digest, len(blob.data), opener(blob.data))
     for manifest in sample.manifests:
         ref = sample.tag if manifest == sample.top else manifest.digest
         assert target.put_manifest(host, sample.repository, ref, manifest.data, manifest.media_type) == manifest.digest
+
+
+def opener(data: bytes) -> Callable[[int], BinaryIO]:
+    """Return what opens bytes at an offset."""
+    return lambda at: io.BytesIO(data[at:])
 
 
 def fetch(source: RegistryClient, host: str, repository: str, digest: str, size: int, offset: int = 0) -> bytes:

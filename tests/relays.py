@@ -20,6 +20,7 @@ def cutting_relay(target: str, cuts: list[int]) -> Iterator[str]:
     """
     lock = threading.Lock()
     threads: list[threading.Thread] = []
+    ends: list[socket.socket] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pump(source: socket.socket, sink: socket.socket, passed: list[int]) -> None:
@@ -40,6 +41,7 @@ def cutting_relay(target: str, cuts: list[int]) -> Iterator[str]:
     def connection(client: socket.socket) -> None:
         name, _, port = target.partition(":")
         with client, socket.create_connection((name, int(port))) as server:
+            ends.extend((client, server))
             passed = [0]
             back = threading.Thread(target=pump, args=(server, client, passed))
             back.start()
@@ -63,5 +65,8 @@ def cutting_relay(target: str, cuts: list[int]) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         accepting.join()
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
@@ -37,12 +37,16 @@ class Reply(NamedTuple):
 
 
 class Scripted:
-    """The server: `host` is its name and port, `requests` what it was asked, in order, `ports` those it was asked from."""
+    """The server: `host` is its name and port, `requests` what it was asked, in order.
+
+    `ports` are those it was ever asked from, `open` those of connections that have not ended.
+    """
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.requests: list[Request] = []
         self.ports: set[int] = set()
+        self.open: set[int] = set()
 
     def asked(self, method: str, ending: str = "") -> list[Request]:
         """Return the requests of a method whose path, without query, ends so."""
@@ -54,13 +58,24 @@ HANG_UP = Reply(status=0)
 
 
 @contextmanager
-def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+def scripted(answer: Callable[[Request], Reply] | Reply, *, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Run a server that answers each request by `answer`, which may be called by several threads."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 20
+        timeout: ClassVar[float | None] = 20
+
+        def setup(self) -> None:
+            super().setup()
+            with lock:
+                server.ports.add(self.client_address[1])
+                server.open.add(self.client_address[1])
+
+        def finish(self) -> None:
+            super().finish()
+            with lock:
+                server.open.discard(self.client_address[1])
 
         def handle_one_request(self) -> None:
             try:
@@ -73,8 +88,7 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
             request = Request(self.command, self.path, self.headers, self.rfile.read(length))
             with lock:
                 server.requests.append(request)
-                server.ports.add(self.client_address[1])
-            reply = answer(request)
+            reply = answer if isinstance(answer, Reply) else answer(request)
             if reply.status == 0:
                 self.close_connection = True
                 return
@@ -93,7 +107,7 @@ def scripted(answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None =
             if reply.cut is not None or stated < 0:
                 self.close_connection = True
 
-        do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+        do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - so the library wants them
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

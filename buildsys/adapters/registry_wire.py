@@ -97,7 +97,7 @@ class Wire:
         """Close all connections."""
         with self._lock:
             for session, _ in self._sessions.values():
-                session.close()
+                _close(session)
             self._sessions.clear()
 
     def _session(self, name: str, url: str, *, known: bool) -> tuple[requests.Session, dict[str, str]]:
@@ -116,6 +116,16 @@ class Wire:
                     session.mount("http://", _plain_adapter(self._access.at_once))
                 self._sessions[key] = session, requests.utils.get_environ_proxies(url)
             return self._sessions[key]
+
+
+def _close(session: requests.Session) -> None:
+    """Close what is kept open; requests leaves that to whoever collects what nobody needs any more."""
+    for adapter in session.adapters.values():
+        managers = [adapter.poolmanager, *adapter.proxy_manager.values()]  # type: ignore[attr-defined] # an HTTPAdapter
+        for manager in managers:
+            for key in manager.pools.keys():  # noqa: SIM118 - no mapping to iterate over
+                manager.pools[key].close()
+    session.close()
 
 
 def _no_cookies() -> Any:
@@ -195,13 +205,16 @@ def read_all(answer: requests.Response, name: str, limit: int) -> bytes:
                 break
             data += chunk
     except (HTTPError, OSError) as error:
-        raise RegistryFault(f"{name}: broke off: {short_reason(error)}", "unreachable", transient=True) from error
+        raise _broken_off(name) from error
     if len(data) > limit or (total is not None and total > limit):
         raise RegistryFault(f"{name}: the answer has more than {limit} bytes", "too-large")
     if total is not None and len(data) < total:
-        message = f"{name}: broke off after {len(data)} of {total} bytes"
-        raise RegistryFault(message, "unreachable", transient=True)
+        raise _broken_off(name)
     return bytes(data)
+
+
+def _broken_off(name: str) -> RegistryFault:
+    return RegistryFault(f"{name}: the answer broke off", "unreachable", transient=True)
 
 
 def drain(answer: requests.Response) -> bytes:

@@ -7,14 +7,14 @@ import io
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from buildsys.adapters.registry_fault import RegistryFault
 from tests.images import docker_image, oci_image, random_bytes, write_layout
 from tests.registries import PASSWORD, USER, registry
-from tests.registry_clients import auth_file, client, fetch, push
+from tests.registry_clients import auth_file, client, fetch, opener, push
 
 if TYPE_CHECKING:
     from buildsys.adapters.registry import RegistryClient
@@ -100,9 +100,7 @@ def test_a_blob_is_uploaded_in_pieces_and_mounted_elsewhere(plain_registry: Regi
     told: list[int] = []
     host = plain_registry.host
     with client(host) as both:
-        both.upload_blob(
-            host, "pieces", digest, len(data), lambda at: io.BytesIO(data[at:]), sent=told.append, chunk=300_000
-        )
+        both.upload_blob(host, "pieces", digest, len(data), opener(data), sent=told.append, chunk=300_000)
         assert fetch(both, host, "pieces", digest, len(data)) == data
         assert told == sorted(told)
         assert told[-1] == len(data)
@@ -132,7 +130,7 @@ def test_a_read_only_registry_refuses_at_once(plain_registry: Registry, tmp_path
         push(target, plain_registry.host, sample)
     with registry(tmp_path / "ro", data=plain_registry.data, readonly=True) as frozen, client(frozen.host) as both:
         check(both, frozen.host, sample)
-        with pytest.raises(RegistryFault, match="405 Method Not Allowed$") as caught:
+        with pytest.raises(RegistryFault, match=r"405 Method Not Allowed$") as caught:
             push(both, frozen.host, oci_image("library/readonly", size=9))
         assert (caught.value.kind, caught.value.transient) == ("refused", False)
 
@@ -211,7 +209,7 @@ def test_https_with_an_authority_and_a_certificate_of_our_own(secure_registry: R
     login = auth_file(tmp_path / "auth.json", **{host: f"{USER}:{PASSWORD}"})
     with client(auth_files=(login,), cert_dirs=(str(tmp_path), str(secure_registry.cert_dir))) as both:
         push(both, host, sample)
-    certificate = {"client_cert": str(folder / "client.crt"), "client_key": str(folder / "client.key")}
+    certificate: dict[str, Any] = {"client_cert": str(folder / "client.crt"), "client_key": str(folder / "client.key")}
     with client(auth_files=(login,), ca=str(secure_registry.ca), **certificate) as both:
         check(both, host, sample)
     with client(auth_files=(login,), **certificate) as both:

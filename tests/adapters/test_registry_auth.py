@@ -64,30 +64,21 @@ def scopes(request: Request) -> list[str]:
         ("Basic", [("basic", {})]),
         ('basic Realm="a b"', [("basic", {"realm": "a b"})]),
         (
-            'Bearer realm="https://auth.test/t?x=1",service=reg.test,scope="repository:a/b:pull,push repository:c:pull"',
-            [
-                (
-                    "bearer",
-                    {
-                        "realm": "https://auth.test/t?x=1",
-                        "service": "reg.test",
-                        "scope": "repository:a/b:pull,push repository:c:pull",
-                    },
-                )
-            ],
+            'Bearer realm="https://auth.test/t?x=1",service=reg.test,scope="repository:a:pull aws"',
+            [("bearer", {"realm": "https://auth.test/t?x=1", "service": "reg.test", "scope": "repository:a:pull aws"})],
         ),
         ('Negotiate abc==, Basic realm="q\\"uoted"', [("basic", {"realm": 'q"uoted'})]),
-        ('Basic realm="a", Bearer realm = "b" , error="c,d"', [("basic", {"realm": "a"}), ("bearer", {"realm": "b", "error": "c,d"})]),
+        (
+            'Basic realm="a", Bearer realm = "b" , error="c,d"',
+            [("basic", {"realm": "a"}), ("bearer", {"realm": "b", "error": "c,d"})],
+        ),
+        ('Bearer realm=r, scope="x:a:pull,push"', [("bearer", {"realm": "r", "scope": "x:a:pull,push"})]),
         ('realm="nothing before"', []),
-        ('Bearer realm="never closed', [("bearer", {"realm": '"never'})]),
+        ('Bearer realm="never', [("bearer", {})]),
     ],
 )  # fmt: skip
 def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> None:
-    found = challenges(header)
-    if "never closed" in header:
-        assert [c.scheme for c in found] == ["bearer"]
-    else:
-        assert found == expected
+    assert challenges(header) == expected
 
 
 def run(door: Door, use: Callable[[Scripted, Scripted], None]) -> None:
@@ -121,8 +112,6 @@ def test_a_token_that_is_refused_is_renewed_once() -> None:
             door.current = 99  # the token is revoked
             source.manifest(server.host, "a/b", "v1")
             assert door.issued == 2
-        with client(server.host) as source:
-            door.token = lambda _: Reply(200, b'{"access_token":"useless"}')  # type: ignore[method-assign]
 
     run(door, use)
 
@@ -199,15 +188,18 @@ def test_a_token_service_that_is_busy_is_waited_for(reply: Reply) -> None:
 def test_what_is_no_token(body: bytes) -> None:
     with scripted(lambda _: Reply(200, body)) as service:
         refusal = Reply(401, headers={"WWW-Authenticate": f'Bearer realm="http://{service.host}/token"'})
-        with scripted(lambda _: refusal) as server, client(server.host) as source:
-            with pytest.raises(RegistryFault, match=f"{service.host} has not answered with a token"):
-                source.manifest(server.host, "a/b", "v1")
+        with (
+            scripted(lambda _: refusal) as server,
+            client(server.host) as source,
+            pytest.raises(RegistryFault, match=f"{service.host} has not answered with a token"),
+        ):
+            source.manifest(server.host, "a/b", "v1")
 
 
 def test_a_401_without_a_challenge_that_we_know() -> None:
     for headers in ({}, {"WWW-Authenticate": "Negotiate"}, {"WWW-Authenticate": 'Bearer realm=""'}):
-        with scripted(lambda _, h=headers: Reply(401, REFUSED, h)) as server, client(server.host) as source:
-            with pytest.raises(RegistryFault, match="401 Unauthorized: authentication required$") as caught:
+        with scripted(Reply(401, REFUSED, headers)) as server, client(server.host) as source:
+            with pytest.raises(RegistryFault, match=r"401 Unauthorized: authentication required$") as caught:
                 source.manifest(server.host, "a/b", "v1")
             assert (caught.value.kind, len(server.requests)) == ("login", 1)
 
@@ -221,16 +213,20 @@ def test_no_login_goes_to_a_plain_http_realm_of_an_https_registry(tmp_path: Path
     with scripted(door.token) as service, scripted(door.registry, tls=tls) as server:
         door.realm = f"http://{service.host}/token"
         login = auth_file(tmp_path / "auth.json", **{server.host: "bob:word"})
-        with client(auth_files=(login,), ca=str(tmp_path / "ca.crt")) as source:
-            with pytest.raises(RegistryFault, match="by plain http: nothing is sent there") as caught:
-                source.manifest(server.host, "a/b", "v1")
+        with (
+            client(auth_files=(login,), ca=str(tmp_path / "ca.crt")) as source,
+            pytest.raises(RegistryFault, match="by plain http: nothing is sent there") as caught,
+        ):
+            source.manifest(server.host, "a/b", "v1")
         assert caught.value.kind == "login"
         assert service.requests == []
         server_redirect = f"http://{service.host}/x"
-    with scripted(lambda _: Reply(307, headers={"Location": server_redirect}), tls=tls) as server:
-        with client(ca=str(tmp_path / "ca.crt")) as source:
-            with pytest.raises(RegistryFault, match="by plain http: refused"):
-                source.manifest(server.host, "a/b", "v1")
+    with (
+        scripted(lambda _: Reply(307, headers={"Location": server_redirect}), tls=tls) as server,
+        client(ca=str(tmp_path / "ca.crt")) as source,
+        pytest.raises(RegistryFault, match="by plain http: refused"),
+    ):
+        source.manifest(server.host, "a/b", "v1")
 
 
 def test_the_login_of_one_registry_is_not_for_its_mirror(tmp_path: Path) -> None:
