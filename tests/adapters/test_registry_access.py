@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from buildsys.adapters.registry_access import (
-    Access,
     certificates,
     default_cert_dirs,
     endpoints,
@@ -15,6 +14,7 @@ from buildsys.adapters.registry_access import (
     parse_mirror,
 )
 from buildsys.adapters.registry_fault import RegistryFault
+from buildsys.model.access import Access
 
 if TYPE_CHECKING:
     from pathlib import Path
