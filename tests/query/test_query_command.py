@@ -231,7 +231,7 @@ def test_relative_patterns(small: SmallWorkspace, monkeypatch: pytest.MonkeyPatc
             2,
             (
                 "ERROR: --param :: Unrecognized option: --param [B010]\n"
-                "  hint: --param goes with build, test, run, fetch, cquery, aquery\n"
+                "  hint: --param goes with build, test, run, fetch, lock, cquery, aquery\n"
             ),
         ),
     ],
