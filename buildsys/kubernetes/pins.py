@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 _PIN = re.compile(r"^((?:file|image) \S+ \S+ \S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
 _IMAGE = re.compile(r"^image (\S+) (\S+) (\S+) sha256:([0-9a-f]{64}) ", re.MULTILINE)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _IMAGE_NAME = re.compile(
-    r"(?!.{256})(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-f:]+\])(?::[0-9]+)?"
+    r"(?!.{256})(?!docker\.io/[^/]*$|index\.docker\.io/)(?=[^/]*[.:A-Z]|localhost/)"
+    rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
     r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+"
 )
+"""Names as `oci.reference` normalises them: the registry is said."""
 _IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
 _IGNORED = re.compile(r"^(?:#.*|[ \t]*)\n", re.MULTILINE)
 

@@ -86,9 +86,7 @@ def sweep(root: str) -> None:
                 os.unlink(path)
 
 
-def _resumed(
-    store: BlobStore, root: str, digest: Digest, size: int, check: Callable[[], None]
-) -> ResumedWriter | None:
+def _resumed(store: BlobStore, root: str, digest: Digest, size: int, check: Callable[[], None]) -> ResumedWriter | None:
     try:
         stream = _claimed(root, digest, size)
         return ResumedWriter(store, check, stream, _path(root, digest)) if stream is not None else None

@@ -39,7 +39,9 @@ LEAVES = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from([1, 2, INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, LAYER, "sha256:" + "a" * 64, "linux", "amd64"]),
+    st.sampled_from(
+        [1, 2, INDEX, MANIFEST, DOCKER_LIST, DOCKER_MANIFEST, LAYER, "sha256:" + "a" * 64, "linux", "amd64"]
+    ),
 )
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6))
 DESCRIPTORS = st.fixed_dictionaries(
@@ -184,7 +186,10 @@ def test_what_is_empty_in_a_platform_is_not_said() -> None:
         ({"layers": [{**named(1), "size": 1.0}]}, "a layer has no size"),
         ({"layers": [{**named(1), "digest": "sha256:" + "A" * 64}]}, "a layer has the digest 'sha256:AAAA"),
         ({"layers": [{**named(1), "digest": "sha512:" + "a" * 128}]}, "a layer has the digest 'sha512:aaaa"),
-        ({"layers": [{**named(1), "digest": "sha256:../../etc"}]}, "a layer has the digest 'sha256:../../etc', which is"),
+        (
+            {"layers": [{**named(1), "digest": "sha256:../../etc"}]},
+            "a layer has the digest 'sha256:../../etc', which is",
+        ),
         ({"config": None}, "the config is not a JSON object"),
     ],
 )
