@@ -38,7 +38,8 @@ class BuildError(Exception):
     """Base of everything reported to the user without a traceback.
 
     `code` is stable and has a section in docs/errors.md; `hint` is the next step; `notes` are further lines; `cases`
-    are the configurations that it is about where a request has several.
+    are the configurations that it is about where a request has several; `origin` says what raised it, so that errors at
+    one place have an order.
     """
 
     exit_code: ClassVar[int] = 1
@@ -59,6 +60,7 @@ class BuildError(Exception):
         self.hint = hint
         self.notes = tuple(notes)
         self.cases: tuple[str, ...] = ()
+        self.origin = ""
 
 
 class UserError(BuildError):
@@ -137,5 +139,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{found[0]}'?" if found else ""
 
 
-def _place(error: BuildError) -> tuple[str, int, int]:
-    return (error.at.path, error.at.line, error.at.column) if error.at else ("", 0, 0)
+def _place(error: BuildError) -> tuple[str, int, int, str]:
+    return (error.at.path, error.at.line, error.at.column, error.origin) if error.at else ("", 0, 0, error.origin)

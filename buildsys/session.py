@@ -225,25 +225,30 @@ def lock(
 ) -> Locking:
     """Resolve the images that the targets need, and `images`, and write them to the lock file.
 
-    Images that are locked are not asked for, unless `update` names them. Hold the lock of the output base around it.
+    They are locked for the architectures of the workspace's platforms and of the targets, or else for all that are known.
+    Images that are locked are not asked for, unless `update` names them; without targets it names locked ones.
+    Hold the lock of the output base around it.
     """
     from buildsys.actions.select_images import SelectImages
-    from buildsys.lock.images import read_named, resolve, written_named
+    from buildsys.lock.images import locked_named, read_named, resolve, written_named
     from buildsys.lock.writing import rewrite
+    from buildsys.model.platform import ELF_MACHINES
 
     graph = analysed.analyser.graph
     needed = graph.closure(artifact for target in analysed.targets.values() for artifact in target.files)
-    lists = [action.operation.images for action in needed if isinstance(action.operation, SelectImages)]
+    selecting = [action.operation for action in needed if isinstance(action.operation, SelectImages)]
+    lists = [operation.images for operation in selecting]
+    declared = [platform.arch for platform in session.workspace.platforms]
+    arches = list(dict.fromkeys([*declared, *(operation.arch for operation in selecting)])) or list(ELF_MACHINES)
     built = build(session, analysed, config, options, events, request, lists, deliver=False)
     if built.outcome.errors:
         raise BuildErrors(built.outcome.errors)
     with stored(session) as (store, _, _, _):
         named = read_named(store.blobs.read(built.outcome.values[artifact].digest) for artifact in dict.fromkeys(lists))
     with events.phase("resolve images"):
-        arches = [platform.arch for platform in session.workspace.platforms]
-        found = resolve(
-            [*named, *written_named(images)], session.pins().images(), arches, options.fetching.access(), update
-        )
+        locked = session.pins().images()
+        named += [*written_named(images), *(locked_named(locked, update) if not analysed.targets else ())]
+        found = resolve(named, locked, arches, options.fetching.access(), update)
     path = os.path.join(session.place.root, session.workspace.lockfile)
     return Locking(session.workspace.lockfile, found, rewrite(path, session.pins(), found.pins))
 

@@ -6,6 +6,7 @@ breaks off is gone on with, in this build or a later one.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from buildsys.adapters.registry import RegistryClient
     from buildsys.adapters.registry_fault import RegistryFault
-    from buildsys.model.action import ActionIO
+    from buildsys.model.action import ActionIO, BlobWriter
     from buildsys.model.digest import Digest
 
 ATTEMPTS = 3
@@ -71,7 +72,7 @@ class Puller:
         found = self._parsed(child)
         if isinstance(found, Index):
             raise self._unusable(child, "it is an index, where the manifest of one image should be")
-        self._fetch(found.blobs)
+        self._fetch(child, found.blobs)
         return Pulled(chain, found)
 
     def _path(self, top: Digest, child: Digest, depth: int) -> tuple[Descriptor, ...]:
@@ -82,16 +83,19 @@ class Puller:
             return (own,)
         if isinstance(parsed, Manifest) or depth == manifests.DEEPEST:
             return ()
-        for entry in parsed.children:
-            wanted = entry.descriptor.digest
-            if wanted == child or entry.descriptor.media_type in manifests.INDEXES:
-                below = self._path(wanted, child, depth + 1)
-                if below:
-                    return (own, *below)
+        entries = [entry.descriptor for entry in parsed.children]
+        direct = [entry for entry in entries if entry.digest == child]
+        for entry in direct or [entry for entry in entries if entry.media_type in manifests.INDEXES]:
+            below = self._path(entry.digest, child, depth + 1)
+            if below and below[0].size != entry.size:
+                raise self._unusable(entry.digest, f"it has {below[0].size} bytes; its index says {entry.size}")
+            if below:
+                return (own, *below)
         return ()
 
     def _size(self, digest: Digest) -> int:
-        return len(self._read(digest))
+        with self._io.open_blob(digest) as stream:
+            return stream.seek(0, os.SEEK_END)
 
     def _read(self, digest: Digest) -> bytes:
         with self._io.open_blob(digest) as stream:
@@ -121,44 +125,55 @@ class Puller:
             hint="ask for a version of the image that is built for Linux in a current form",
         )
 
-    def _fetch(self, blobs: Iterable[Descriptor]) -> None:
+    def _fetch(self, manifest: Digest, blobs: Iterable[Descriptor]) -> None:
         """Fetch what is not there, several at a time."""
-        missing = [blob for blob in blobs if not self._io.holds(blob.digest)]
+        missing = []
+        for blob in blobs:
+            if not self._io.holds(blob.digest):
+                missing.append(blob)
+            elif (size := self._size(blob.digest)) != blob.size:
+                raise self._unusable(manifest, f"sha256:{blob.digest} has {size} bytes; it says {blob.size}")
         waits = [self._io.begin(f"blob {blob.digest}", partial(self._blob, blob), fetched=True) for blob in missing]
         for wait in waits:
             wait()
 
     def _blob(self, blob: Descriptor) -> Value:
-        """Fetch one blob; where it arrives damaged, from the next place that has it."""
+        """Fetch one blob; where it arrives damaged, from the next place that has it.
+
+        What an earlier build left may be what is damaged: then it is asked for once more, from its beginning.
+        """
         from buildsys.adapters.registry_fault import RegistryFault
 
         for attempt in range(1, ATTEMPTS + 1):
+            begun = 0
             try:
-                self._arrive(blob)
+                with self._io.resume_blob(blob.digest, blob.size) as writer:
+                    begun = writer.size
+                    self._arrive(blob, writer)
             except RegistryFault as fault:
-                if fault.kind != "mismatch" or not fault.transient or attempt == ATTEMPTS:
+                hopeful = fault.kind == "mismatch" and (fault.transient or begun)
+                if not hopeful or attempt == ATTEMPTS:
                     raise self._error(fault) from fault
             else:
                 break
         return Value(blob.digest, blob.size)
 
-    def _arrive(self, blob: Descriptor) -> None:
-        """Write a blob into the store, where it is when its digest has been checked. Raises `RegistryFault`."""
+    def _arrive(self, blob: Descriptor, writer: BlobWriter) -> None:
+        """Write what is missing of a blob, and check its digest. Raises `RegistryFault`."""
         from buildsys.adapters.registry_fault import RegistryFault
 
         source, digest = self._source, f"sha256:{blob.digest}"
-        with self._io.resume_blob(blob.digest, blob.size) as writer:
-            try:
-                asked = self.client().blob(source.host, source.repository, digest, blob.size, writer.size)
-                with asked as body, self._io.waking(body.abort):
-                    for chunk in body:
-                        writer.write(chunk)
-                        self._io.transferred(f"{source.image} {blob.digest[:12]}", writer.size, blob.size)
-                    body.check(writer.hexdigest())
-            except RegistryFault as fault:
-                if fault.kind == "mismatch":
-                    writer.abandon()
-                raise
+        try:
+            asked = self.client().blob(source.host, source.repository, digest, blob.size, writer.size)
+            with asked as body, self._io.waking(body.abort):
+                for chunk in body:
+                    writer.write(chunk)
+                    self._io.transferred(f"{source.image} {blob.digest[:12]}", writer.size, blob.size)
+                body.check(writer.hexdigest())
+        except RegistryFault as fault:
+            if fault.kind == "mismatch":
+                writer.abandon()
+            raise
 
     def client(self) -> RegistryClient:
         """Return the client of this build; it waits as this action does."""
@@ -171,7 +186,9 @@ class Puller:
         return registry_error(self._source.image, fault, self._source.at)
 
 
-def registry_error(image: str, fault: RegistryFault, at: Location | None = None) -> BuildError:
+def registry_error(
+    image: str, fault: RegistryFault, at: Location | None = None, *, is_locked: bool = True
+) -> BuildError:
     """Return what a user is told of a fault.
 
     B440 unreachable, B441 login, B442 missing, B443 damaged, B444 unusable, B445 refused.
@@ -187,7 +204,9 @@ def registry_error(image: str, fault: RegistryFault, at: Location | None = None)
         "login": ("B441", "log in (docker login, podman login), or name the file of the login: --registry_auth_file"),
         "missing": (
             "B442",
-            f"check the name; if it was moved or removed, lock it anew: buildsys lock --update={image}",
+            f"if it was removed or replaced there, lock what is there now: buildsys lock --update={image}"
+            if is_locked
+            else "check the name of the image, and its tag",
         ),
         "mismatch": ("B443", "the registry or a mirror is damaged: ask another one with --registry_mirror=HOST=URL"),
         "too-large": ("B444", "this is no image that can be pulled"),

@@ -127,7 +127,7 @@ class RegistryClient:
             if wanted and digest_of(data, wanted) != wanted:
                 message = f"{place.host}: {repository}: the manifest {ref} arrived with the digest"
                 raise RegistryFault(f"{message} {digest_of(data, wanted)}, not {wanted}", "mismatch")
-        content = _parse(data, place, ref)
+        content = _parse(data, place, ref, is_known=bool(asked))
         if content.get("schemaVersion") == 1:
             raise _schema_1(place, ref)
         own = content.get("mediaType")
@@ -227,11 +227,14 @@ def _read_manifest(answer: requests.Response, place: Endpoint, ref: str) -> byte
         raise (_too_large(place, ref) if fault.kind == "too-large" else fault) from fault
 
 
-def _parse(data: bytes, place: Endpoint, ref: str) -> dict[str, object]:
+def _parse(data: bytes, place: Endpoint, ref: str, *, is_known: bool) -> dict[str, object]:
+    """Return a manifest as JSON. What was asked for by its digest is what it is: others judge it."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
         content = None
+    if not isinstance(content, dict) and is_known:
+        return {}
     if not isinstance(content, dict):
         raise RegistryFault(f"{place.host}: what it has as the manifest {ref} is no JSON object", "refused")
     return content

@@ -68,7 +68,8 @@ class BlobBody:
             fruitless = 1 if self._place - begun >= CHUNK else fruitless + 1
             if fruitless >= max(1, self._exchange.access.attempts):
                 message = f"{self._sources[-1].host}: {self._digest} broke off at byte {self._place} of {self._size}"
-                raise RegistryFault(f"{message} ({fruitless} attempts)", "unreachable", transient=True)
+                tried = f" ({fruitless} attempts)" if fruitless > 1 else ""
+                raise RegistryFault(message + tried, "unreachable", transient=True)
             self._sleep(self._exchange.patience(fruitless))
 
     def abort(self) -> None:

@@ -67,8 +67,9 @@ def not_deterministic(action: Action) -> InternalError:
 
 
 def of_action(action: Action, error: BuildError | BuildErrors) -> tuple[BuildError, ...]:
-    """Return errors, each with the configuration of its action where the request has several."""
+    """Return errors, each with its action, and the configuration of that where the request has several."""
     errors = error.errors if isinstance(error, BuildErrors) else (error,)
     for each in errors:
         each.cases = (action.choice,) if action.choice else ()
+        each.origin = action.outputs[0].path
     return errors

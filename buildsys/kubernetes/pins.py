@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.adapters.versions import Version, try_version
-from buildsys.errors import BuildErrors, Location, UserError
+from buildsys.errors import BuildError, BuildErrors, Location, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _PIN = re.compile(r"^((?:file|image) \S+ \S+ \S+) sha256:([0-9a-f]{64}) ([A-Za-z0-9_,.-]+)$", re.MULTILINE)
 _IMAGE = re.compile(r"^image (\S+) (\S+) (\S+) sha256:([0-9a-f]{64}) ", re.MULTILINE)
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_IMAGE_NAME = re.compile(
+    r"(?!.{256})(?!docker\.io/[^/]*$|index\.docker\.io/)(?=[^/]*[.:A-Z]|localhost/)"
+    rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+    r"(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+"
+)
+"""Names as `oci.reference` normalises them: the registry is said."""
+_IMAGE_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64}")
 _IGNORED = re.compile(r"^(?:#.*|[ \t]*)\n", re.MULTILINE)
 
 # What a server said instead of the file, hashed: all of these stood in pin files of other projects.
@@ -104,17 +112,28 @@ class Pins:
         return tuple(sorted({key.split(" ")[1] for key in self._pins if key.startswith(f"{kind} ")}))
 
     def images(self) -> tuple[LockedImage, ...]:
-        """Return the locked images, by name and version."""
+        """Return the locked images, by name and version. Raises `BuildErrors` of `UserError` B620 for what names none."""
         if self._images is None:
             found: dict[tuple[str, str], dict[str, Digest]] = {}
+            errors: list[BuildError] = []
             for line in _IMAGE.finditer(self._text):
                 name, version, arch, digest = line.groups()
+                if not _IMAGE_NAME.fullmatch(name) or not _IMAGE_VERSION.fullmatch(version):
+                    errors.append(self._no_image(line))
                 found.setdefault((name, version), {})[arch] = digest
+            if errors:
+                raise BuildErrors(errors)
             self._images = tuple(
                 LockedImage(name, version, lines.get(INDEX, ""), {a: d for a, d in lines.items() if a != INDEX})
                 for (name, version), lines in sorted(found.items())
             )
         return self._images
+
+    def _no_image(self, line: re.Match[str]) -> UserError:
+        text = self._text[line.start() : self._text.find("\n", line.end())]
+        at = Location(self.path, self._text.count("\n", 0, line.start()), 1, len(text))
+        hint = "write the name with its registry, as docker.io/library/nginx, and a tag or sha256:64-HEX-DIGITS"
+        return UserError("B620", f"no image has this name or tag: {line[1]} {line[2]}"[:200], at=at, hint=hint)
 
     def all(self) -> list[Pin]:
         """Return every pin, in the order of the file format."""

@@ -60,6 +60,50 @@ def written_named(images: Iterable[str]) -> list[Named]:
     return found
 
 
+def locked_named(locked: Iterable[LockedImage], update: Iterable[str]) -> list[Named]:
+    """Return those locked images that `update` names, for who asks for nothing else."""
+    again = _Again(update)
+    found = []
+    for image in locked:
+        text = f"{image.name}{'@' if ':' in image.version else ':'}{image.version}"
+        if again.names(text, image.name):
+            found.append(Named(text, Reference.parse(text), "the lock file", None))
+    return found
+
+
+class _Again:
+    """The images that are to be resolved although they are locked, as a user names them: with or without host or tag."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._spellings = {word: _spellings(word) for word in words}
+        self._unmet = dict.fromkeys(word for word in self._spellings if word != ALL)
+
+    def names(self, *spellings: str) -> bool:
+        """Tell whether an image of one of these spellings is among them."""
+        met = [word for word, own in self._spellings.items() if word == ALL or not own.isdisjoint(spellings)]
+        for word in met:
+            self._unmet.pop(word, None)
+        return bool(met)
+
+    def check(self) -> None:
+        """Raise `UsageError` B011 for names that no image had."""
+        for word in self._unmet:
+            raise UsageError(
+                "B011",
+                f"--update: no image that is asked for is called '{word}'",
+                hint="write it as the lock file or a list does; --image locks one that no list names",
+            )
+
+
+def _spellings(word: str) -> frozenset[str]:
+    try:
+        reference = Reference.parse(word)
+    except ReferenceFault:
+        return frozenset({word})
+    bare = {reference.name} if not reference.digest and ":" not in word.rpartition("/")[2] else set()
+    return frozenset({word, str(reference), *bare})
+
+
 class _Wanted(NamedTuple):
     """An image that is to be locked: the name and version of its lines, and where it is asked for."""
 
@@ -83,21 +127,23 @@ def resolve(
 ) -> Resolved:
     """Resolve the images that are not locked for all of `arches`, and those that `update` names as well.
 
-    Raises `BuildErrors`: what registries say (B440 to B445), and B448 where an image has no architecture.
+    Raises `BuildErrors`: what registries say (B440 to B445), and B448 where an image has no architecture; `UsageError`
+    B011 where `update` names an image that is not among `named`.
     """
     known = {(image.name, image.version): image for image in locked}
-    again = set(update)
+    again = _Again(update)
     todo: dict[tuple[str, str], _Wanted] = {}
     kept = 0
     for one in named:
         reference = one.reference
         wanted = _Wanted(reference.name, reference.digest or reference.tag, reference.host, reference.path, one.at)
         have = known.get((wanted.name, wanted.version))
-        is_again = bool(again & {ALL, one.text, wanted.text, wanted.name, str(reference)})
+        is_again = again.names(one.text, wanted.text, wanted.name, str(reference))
         if have is not None and set(arches) <= set(have.children) and not is_again:
             kept += 1
         else:
             todo.setdefault((wanted.name, wanted.version), wanted)
+    again.check()
     found = _ask(list(todo.values()), arches, access)
     moved = [
         f"{wanted.text}: sha256:{known[key].top or min(known[key].children.values())} -> sha256:{pins[0].sha256}"
@@ -144,6 +190,13 @@ class _Resolution:
     def run(self) -> tuple[Pin, ...]:
         """Return the pins of the image: its index first, if it has one."""
         wanted = self._wanted
+        if not wanted.version.startswith("sha256:") and ":" in wanted.version:
+            raise DependencyError(
+                "B444",
+                f"{wanted.text}: images are kept by their SHA-256 here, and cannot be locked by another digest",
+                at=wanted.at,
+                hint="name it by its tag, or by its sha256 digest",
+            )
         try:
             described = self._client.head_manifest(wanted.host, wanted.path, wanted.version)
             if described is None:
@@ -158,7 +211,7 @@ class _Resolution:
                 children = {arch: digest for arch in self._arches if (digest := self._child(parsed, arch, 1))}
                 platforms = manifests.platforms(parsed)
         except RegistryFault as fault:
-            raise registry_error(wanted.text, fault, wanted.at) from fault
+            raise registry_error(wanted.text, fault, wanted.at, is_locked=False) from fault
         missing = [arch for arch in self._arches if arch not in children]
         if missing:
             raise DependencyError(

@@ -136,7 +136,7 @@ def _child(item: object) -> Child:
         return Child(descriptor)
     if not isinstance(platform, dict):
         raise ManifestFault("a platform is not a JSON object")
-    names = [platform.get(name, "") for name in ("os", "architecture", "variant")]
+    names = ["" if platform.get(name) is None else platform[name] for name in ("os", "architecture", "variant")]
     if not all(isinstance(name, str) for name in names):
         raise ManifestFault("a platform is not made of words")
     return Child(descriptor, *map(str, names))

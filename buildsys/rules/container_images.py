@@ -99,7 +99,7 @@ class ContainerImages(Rule):
 
     def _one(self, ctx: Context, image: LockedImage, tags: Artifact) -> PullImage:
         reference = Reference.parse(image.name)
-        chosen = image.children if self.layout == "full" else (self.arch,)
+        chosen = image.children if self.layout == "full" and image.top else (self.arch,)
         children = tuple(dict.fromkeys(image.children[arch] for arch in chosen))
         index = "" if self.layout == "single" else image.top
         return PullImage(

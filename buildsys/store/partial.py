@@ -56,12 +56,11 @@ def resumed(store: BlobStore, root: str, digest: Digest, size: int, check: Calla
     An exception keeps what was written; who finds that the bytes are others calls `abandon` of the writer first. Small
     blobs are not kept. Raises `EnvironmentFault` where the store cannot be written.
     """
-    stream = _claimed(root, digest, size) if size >= PACK_LIMIT else None
-    if stream is None:
+    resumed_writer = _resumed(store, root, digest, size, check) if size >= PACK_LIMIT else None
+    if resumed_writer is None:
         with store.create(check) as writer:
             yield writer
         return
-    resumed_writer = ResumedWriter(store, check, stream, _path(root, digest))
     try:
         yield resumed_writer
         resumed_writer.commit()
@@ -85,6 +84,14 @@ def sweep(root: str) -> None:
         with suppress(OSError):
             if os.lstat(path).st_mtime < time.time() - ABANDONED_SECONDS:
                 os.unlink(path)
+
+
+def _resumed(store: BlobStore, root: str, digest: Digest, size: int, check: Callable[[], None]) -> ResumedWriter | None:
+    try:
+        stream = _claimed(root, digest, size)
+        return ResumedWriter(store, check, stream, _path(root, digest)) if stream is not None else None
+    except OSError as error:
+        raise store_fault(error, root) from error
 
 
 def _claimed(root: str, digest: Digest, size: int) -> BinaryIO | None:

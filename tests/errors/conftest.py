@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+LOGINS = ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
+"""What says where logins to registries are."""
+
+
 @pytest.fixture(scope="session")
 def http() -> Iterator[str]:
     """The address of the fault injector."""
@@ -29,7 +33,7 @@ def root(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     os.makedirs(home)
     os.makedirs(folder)
     monkeypatch.setenv("HOME", home)
-    for name in ("BUILDSYS_CACHE", "BUILDSYSRC", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+    for name in ("BUILDSYS_CACHE", "BUILDSYSRC", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", *LOGINS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.chdir(folder)

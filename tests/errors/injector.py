@@ -8,14 +8,17 @@
 /breaks/KEY/NAME    breaks off in the middle the first time, resumes from the offset asked for afterwards
 /stall/NAME         sends the first half, then nothing for as long as the client waits
 /hangup             closes the connection without an answer
+/v2/MODE/...        an image registry (see `registry.py`)
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+
+from tests.errors.registry import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +63,22 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "stall":
             self._body(data * 20, cut=len(data) * 10)  # more than is read at a time
             self.ended.wait(60)
+        elif kind == "v2":
+            self._registry("/".join(rest))
+
+    do_HEAD = do_GET
+
+    def _registry(self, path: str) -> None:
+        found = answer(path, dict(self.headers.items()), self.asked)
+        self.send_response(found.status)
+        self.send_header("Content-Length", str(len(found.body) if found.length is None else found.length))
+        self.send_header("Connection", "close")
+        for name, value in found.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            with suppress(OSError):  # who is told the length may hang up at once
+                self.wfile.write(found.body)
 
     def _answer(self, status: int, data: bytes) -> None:
         self.send_response(status)

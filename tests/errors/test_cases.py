@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.errors import process, registry
 from tests.errors.case import UPDATE, lay_out, normalised, read_case, write_expected
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ def test_bad_input_is_reported_with_place_reason_and_next_step(
     assert "exit 37" not in actual
     assert "Traceback" not in actual
     assert "buildsys clean" not in actual
+    _check_store(root)
     if name.startswith("downloads"):
         return  # the server remembers what it was asked
     _keep_parsed(root)
@@ -54,18 +59,36 @@ def _printed(
     case: Case, root: str, http: str, run: Callable[[list[str]], tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> str:
     """Run a case in an empty folder; return what it prints."""
-    words = {"@HTTP@": http, "@ROOT@": root}
+    words = {"@HTTP@": http, "@HOST@": http.removeprefix("http://"), "@ROOT@": root}
     monkeypatch.chdir(root)
-    lay_out(case, root, words)
+    lay_out(case, root, {**words, **registry.words()})
     printed = []
     for command in case.commands:
         if command[0] == "cd":
             monkeypatch.chdir(os.path.join(root, command[1]))
             continue
-        argv = [word.replace("@HTTP@", http).replace("@ROOT@", root) for word in command]
-        code, text = run(argv)
+        code, text = run([_filled(word, words) for word in command])
         printed.append(f"exit {code}\n{normalised(text, words)}")
     return "".join(printed)
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text
+
+
+def _check_store(root: str) -> None:
+    """Assert that nothing half-written is in the store: what is there is whole, and nobody's rubbish is left."""
+    store = os.path.join(root, "cache/v1")
+    assert process.files(os.path.join(store, "tmp")) == []
+    for name in process.files(os.path.join(store, "cas")):
+        with open(os.path.join(store, "cas", name), "rb") as stream:
+            assert hashlib.file_digest(stream, "sha256").hexdigest() == os.path.basename(name)
+    if os.path.exists(os.path.join(store, "index.sqlite")):
+        with closing(sqlite3.connect(os.path.join(store, "index.sqlite"))) as index:
+            for digest, data in index.execute("SELECT digest, data FROM pack"):
+                assert hashlib.sha256(data).digest() == digest
 
 
 def _keep_parsed(root: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from buildsys.errors import BuildErrors
 from buildsys.kubernetes import pins
-from buildsys.kubernetes.pins import NOT_FILES, Pin, Pins
+from buildsys.kubernetes.pins import NOT_FILES, LockedImage, Pin, Pins
+from buildsys.oci.reference import Reference
 
 LOCK = Path(__file__).parents[2] / "buildsys.lock"
 A, B = "a" * 64, "b" * 64
@@ -155,3 +156,83 @@ def test_one_hash_for_two_artifacts() -> None:
 def test_all_mistakes_are_told_at_once() -> None:
     text = f"nonsense\nfile a 1 any sha256:{A} KS\nfile a 1 any sha256:{B} KS\nfile b 1 any sha256:{A} KS\n"
     assert [code for code, _ in errors(text)] == ["B620", "B621", "B623"]
+
+
+IMAGES = f"""# images
+image docker.io/library/nginx 1.25 amd64 sha256:{A} REG
+image docker.io/library/nginx 1.25 arm64 sha256:{B} REG
+image docker.io/library/nginx 1.25 index sha256:{"c" * 64} REG
+image docker.io/library/nginx sha256:{A} amd64 sha256:{A} REG
+image docker.io/library/nginx 1.9 amd64 sha256:{B} REG
+file nginx 1.25 amd64 sha256:{"d" * 64} KS
+image [::1]:5000/a/b_c__d-e.f latest arm64 sha256:{"e" * 64} REG
+"""
+
+
+def test_images_are_their_lines_by_name_and_version() -> None:
+    found = pins.parse(IMAGES, "buildsys.lock")
+    nginx = "docker.io/library/nginx"
+    assert found.images() == (
+        LockedImage("[::1]:5000/a/b_c__d-e.f", "latest", "", {"arm64": "e" * 64}),
+        LockedImage(nginx, "1.25", "c" * 64, {"amd64": A, "arm64": B}),
+        LockedImage(nginx, "1.9", "", {"amd64": B}),
+        LockedImage(nginx, f"sha256:{A}", "", {"amd64": A}),
+    )
+    assert found.images() is found.images()
+    assert found.find(nginx, "1.25", "index", "image") is not None
+    assert pins.parse("", "x").images() == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "../../x 1.0",
+        "a/../../x 1.0",
+        "docker.io/ 1.0",
+        "docker.io 1.0",
+        "nginx 1.0",
+        "team/app 1.0",
+        "docker.io/nginx 1.0",
+        "index.docker.io/library/nginx 1.0",
+        "/docker.io/x 1.0",
+        "a..b/x 1.0",
+        "-a.b/x 1.0",
+        "docker.io//x 1.0",
+        "docker.io/Team/App 1.0",
+        "docker.io/x:5 1.0",
+        "docker.io/x ../1",
+        "docker.io/x -1",
+        "docker.io/x sha256:12",
+        f"docker.io/x sha512:{A}{A}",
+        f"docker.io/x {'1' * 129}",
+        f"docker.io/{'x' * 246} 1.0",
+    ],
+)
+def test_a_name_that_no_image_has(line: str) -> None:
+    text = f"# 1\n{GOOD}image {line} amd64 sha256:{'c' * 64} REG\n"
+    with pytest.raises(BuildErrors) as caught:
+        pins.parse(text, "buildsys.lock").images()
+    (error,) = caught.value.errors
+    number = text.count("\n")
+    assert (error.code, str(error.at)) == ("B620", f"buildsys.lock:{number}:1")
+    assert error.at is not None
+    assert error.at.width == len(text.splitlines()[-1])
+    assert error.hint
+
+
+names = st.text("ab.-_/:[]A0", min_size=1, max_size=16)
+
+
+@given(
+    st.builds("{}/{}".format, names | st.sampled_from(["docker.io", "localhost", "a.b:5"]), names),
+    st.one_of(names, st.just("1.25"), st.just(f"sha256:{A}")),
+)
+def test_what_is_taken_as_an_image_is_a_reference(name: str, version: str) -> None:
+    """So that whoever makes paths or requests of it need not look again."""
+    try:
+        (found,) = pins.parse(f"image {name} {version} amd64 sha256:{B} REG\n", "x").images()
+    except BuildErrors:
+        return
+    reference = Reference.parse(f"{found.name}{'@' if ':' in found.version else ':'}{found.version}")
+    assert (reference.digest or reference.tag) == version
+    assert reference.name == name, "it is normalised, or nothing would find it"

@@ -72,7 +72,8 @@ def fetch(request: Request) -> int:
 def lock(request: Request) -> int:
     """Find out what the images are that target patterns need, for all architectures, and write it to the lock file."""
     terminal, images = request.terminal, request.options.list("image")
-    if images and not request.patterns:
+    update = request.options.list("update")
+    if (images or update) and not request.patterns:
         with request.events.phase("open the workspace"):
             session.prepare(request.place())
             opened = session.open_workspace(request.place())
@@ -84,7 +85,6 @@ def lock(request: Request) -> int:
         if prepared is None:
             return 0
         opened, analysed, config = prepared.opened, prepared.analysed, prepared.config
-    update = request.options.list("update")
     with failing(terminal), request.alone(opened.place):
         done = session.lock(opened, analysed, config, request.execution(), request.events, request.text, images, update)
     new = len({(pin.name, pin.version) for pin in done.resolved.pins})
