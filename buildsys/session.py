@@ -259,7 +259,7 @@ def serving(
 ) -> Iterator[RegistryServer]:
     """Serve the images in what was built, straight out of the store; the caller has the server run.
 
-    Raises `UserError` B437 and B439, `EnvironmentFault` B438.
+    Raises `UserError` B437 and B438, `EnvironmentFault` B507.
     """
     from buildsys.errors import UserError
     from buildsys.model.provider import TreeInfo
@@ -274,7 +274,7 @@ def serving(
             tree = Tree.from_bytes(store.blobs.read(built.outcome.values[info.tree].digest)) if info else Tree.of([])
             if not contents.add(tree, f"{wanted.label.package}/{wanted.label.name}", str(wanted)):
                 hint = "name a container_images, a rootfs with a registry in it, or an oci_index"
-                raise UserError("B439", f"{wanted} holds no images", at=target.at, hint=hint)
+                raise UserError("B438", f"{wanted} holds no images", at=target.at, hint=hint)
         with RegistryServer(address, contents, store.blobs.open, log) as server:
             yield server
 

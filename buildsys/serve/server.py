@@ -43,7 +43,7 @@ class RegistryServer(ThreadingHTTPServer):
         open_blob: Callable[[Digest], BinaryIO],
         log: Callable[[str], None],
     ) -> None:
-        """Begin to listen. Raises `EnvironmentFault` B438 where that cannot be."""
+        """Begin to listen. Raises `EnvironmentFault` B507 where that cannot be."""
         self.contents = contents
         self.open_blob = open_blob
         self.log = log
@@ -52,7 +52,7 @@ class RegistryServer(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise EnvironmentFault(
-                "B438",
+                "B507",
                 f"cannot listen on {address[0]}:{address[1]}: {reason}",
                 hint="choose another port: --port=5001, or --port=0 for any that is free",
             ) from error

@@ -102,10 +102,10 @@ def test_a_port_that_is_taken_and_targets_without_images_are_told(site: str, tmp
     port = site.partition(":")[2]
     done = workspace.run("serve", "--registry", f"--port={port}", SAMPLE, "//rootfs:registry")
     assert done.code == 36
-    assert f"ERROR: cannot listen on 127.0.0.1:{port}: Address already in use [B438]\n" in done.stderr
+    assert f"ERROR: cannot listen on 127.0.0.1:{port}: Address already in use [B507]\n" in done.stderr
     done = workspace.run("serve", "--registry", "--port=0", SAMPLE, "//rootfs:image-list")
     assert done.code == 1
-    assert "//rootfs:image-list holds no images [B439]" in done.stderr
+    assert "//rootfs:image-list holds no images [B438]" in done.stderr
     done = workspace.run("serve", "//rootfs:registry")
     assert done.code == 2
     assert "[B043]" in done.stderr
