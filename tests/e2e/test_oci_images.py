@@ -6,15 +6,12 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.e2e.packages import tool
 from tests.e2e.workspace import ARCHES, RUNTIMES, SAMPLE, Workspace, copy_workspace, sha256
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REF = "v1.23.17"
 IMAGES = tuple(f"//images:{cri}" for cri in RUNTIMES)
@@ -118,15 +115,6 @@ def test_both_architectures_share_what_is_the_same(built: Workspace) -> None:
     assert len(set(layers["amd64"]) & set(layers["arm64"])) == 1
     for arch in ARCHES:
         assert len(layers[arch]) == 3, "this sample has no large file"
-
-
-@pytest.fixture
-def podman(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An environment in which podman has a store of its own."""
-    config = tmp_path / "storage.conf"
-    config.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
-    yield {"CONTAINERS_STORAGE_CONF": str(config)}
-    subprocess.run(["chmod", "-R", "u+rwX", str(tmp_path)], check=False)
 
 
 @pytest.mark.parametrize("arch", ARCHES)

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from buildsys.oci.reference import Reference
 from tests.e2e.test_closure import ANYTHING_TAGGED, texts
 from tests.e2e.test_images import child, copied
+from tests.e2e.test_oci_images import run
 from tests.e2e.workspace import ARCHES, RUNTIMES, Workspace, copy_workspace
 from tests.images import Sample, oci_image
 from tests.registries import registry
@@ -24,7 +26,6 @@ from tests.registry_clients import client, push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 VERSION = "1.28.15"
 CLUSTER = "sea.hub:5000"
@@ -134,6 +135,23 @@ def test_the_archive_of_the_registry_is_read_by_skopeo_and_is_of_its_architectur
     assert json.loads(said)["architecture"] == arch
     listed = subprocess.run(["tar", "-tf", str(archive)], check=True, capture_output=True, text=True).stdout
     assert re.fullmatch(r"(?:[0-9a-f]{64}\.(?:tar|json)\n|manifest\.json\n)+", listed)
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_podman_loads_the_archive_of_the_registry_under_its_tag(
+    site: Site, tmp_path: Path, arch: str, podman: dict[str, str]
+) -> None:
+    archive = unpacked(site.products["containerd", arch], tmp_path / "rootfs") / "images/registry.tar"
+    run("podman", "load", "-q", "-i", str(archive), **podman)
+    (loaded,) = json.loads(run("podman", "images", "--format", "json", **podman))
+    assert loaded["Names"] == ["docker.io/library/registry:2.7.1"]
+    (found,) = json.loads(run("podman", "image", "inspect", loaded["Id"], **podman))
+    assert found["Architecture"] == arch
+    mounted = run("podman", "image", "mount", loaded["Id"], **podman).strip()
+    try:
+        assert f"library/registry on {arch}" in (Path(mounted) / "hello").read_text()
+    finally:
+        run("podman", "image", "unmount", loaded["Id"], **podman)
 
 
 def test_an_image_that_is_missing_is_not_built(site: Site) -> None:
