@@ -375,6 +375,16 @@ def test_a_mirror_with_wrong_bytes_gives_way_to_the_registry() -> None:
         assert blob_of(server.host, source) == BLOB.data
 
 
+def test_what_was_here_before_may_be_what_is_wrong() -> None:
+    with scripted(ranged) as server, client(server.host) as source:
+        with source.blob(server.host, "a/b", BLOB.digest, len(BLOB.data), 1000) as body:
+            wrong = hashlib.sha256(bytes(1000) + b"".join(body)).hexdigest()
+            with pytest.raises(RegistryFault, match=f"as sha256:{wrong}, with 1000 bytes that were here") as caught:
+                body.check(wrong)
+        assert (caught.value.kind, caught.value.transient) == ("mismatch", True)
+        assert blob_of(server.host, source) == BLOB.data
+
+
 def test_a_mirror_that_dies_half_way_gives_way_to_the_registry() -> None:
     replies = in_turn(Reply(200, BLOB.data, cut=2_000_000), HANG_UP)
     with scripted(ranged) as server, scripted(replies) as mirror:
