@@ -96,9 +96,11 @@ def registry(
 def _running(folder: Path, host: str) -> Iterator[None]:
     environment = {"PATH": os.environ["PATH"]}  # no proxies of the machine, no tracing
     with (folder / "registry.log").open("wb") as log:
+        command = ["docker-registry", "serve", str(folder / "config.yml")]
         process = subprocess.Popen(
-            ["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log, env=environment
-        )
+            ["setpriv", "--pdeathsig", "TERM", *command],  # a test run that is killed leaves nothing behind
+            stdout=log, stderr=log, env=environment,
+        )  # fmt: skip
         try:
             name, _, port = host.partition(":")
             deadline = time.monotonic() + 30

@@ -45,6 +45,7 @@ class BlobBody:
         self._repository = repository
         self._digest = digest
         self._size = size
+        self._before = offset
         self._place = offset
         self._sources: list[Endpoint] = []
         self._current = ExitStack()
@@ -87,17 +88,21 @@ class BlobBody:
     def check(self, hexdigest: str) -> None:
         """Compare the digest of what has arrived, as hexadecimal digits, with that of the blob.
 
-        Raises `RegistryFault`, kind `mismatch`; it is transient when the next attempt, from byte 0 on, will ask another
-        place: those that this came from are asked last from now on.
+        Raises `RegistryFault`, kind `mismatch`; it is transient when another attempt, from byte 0 on, may help: where
+        some bytes were there before, or where it will ask another place, since those that this came from are asked
+        last from now on.
         """
         algorithm, _, wanted = self._digest.partition(":")
         if hexdigest == wanted:
             return
+        names = ", ".join(dict.fromkeys(place.host for place in self._sources)) or self._host
+        message = f"{names}: {self._repository}: the blob {self._digest} arrived as {algorithm}:{hexdigest}"
+        if self._before:
+            message = f"{message}, with {self._before} bytes that were here before"
+            raise RegistryFault(message, "mismatch", transient=True)
         for place in self._sources:
             self._exchange.put_last(place)
         elsewhere = self._exchange.places(self._host)[0] not in self._sources
-        names = ", ".join(dict.fromkeys(place.host for place in self._sources)) or self._host
-        message = f"{names}: {self._repository}: the blob {self._digest} arrived as {algorithm}:{hexdigest}"
         raise RegistryFault(message, "mismatch", transient=elsewhere)
 
     def _open(self, place: Endpoint) -> None:

@@ -245,6 +245,17 @@ def test_the_login_of_one_registry_is_not_for_its_mirror(tmp_path: Path) -> None
         assert [r.headers["Authorization"] for r in server.requests] == [None, expected]
 
 
+def test_a_login_that_is_refused_is_not_sent_again_at_once(tmp_path: Path) -> None:
+    refusal = Reply(401, REFUSED, {"WWW-Authenticate": 'Basic realm="r"'})
+    with scripted(refusal) as server:
+        login = auth_file(tmp_path / "auth.json", **{server.host: "bob:word"})
+        with client(server.host, auth_files=(login,)) as source:
+            for requests in (2, 3):
+                with pytest.raises(RegistryFault, match="sent was the login 'bob'"):
+                    source.manifest(server.host, "a/b", "v1")
+                assert len(server.requests) == requests
+
+
 def test_a_helper_that_failed_is_told_when_a_login_is_wanted(tmp_path: Path) -> None:
     challenge = Reply(401, headers={"WWW-Authenticate": 'Basic realm="r"'})
     with scripted(lambda _: challenge) as server, client(server.host, auth_files=(str(tmp_path / "c"),)) as source:

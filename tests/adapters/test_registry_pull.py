@@ -189,7 +189,7 @@ def test_head_that_names_another_digest() -> None:
 
 
 def test_a_blob_goes_on_where_it_broke_off() -> None:
-    with scripted(lambda r: ranged(r, cut=1_200_000)) as server, client(server.host) as source:
+    with scripted(lambda r: ranged(r, cut=1_200_000)) as server, client(server.host, attempts=2) as source:
         assert blob_of(server.host, source) == BLOB.data
         asked = [r.headers["Range"] for r in server.asked("GET")]
     assert asked == [None, "bytes=1200000-", "bytes=2400000-"]
@@ -337,6 +337,21 @@ def test_a_mirror_that_is_away_is_asked_last_from_then_on() -> None:
     assert [note.partition(": ")[0] for note in caught.value.notes] == [dead]
 
 
+def test_a_mirror_that_hangs_up_is_not_asked_again_while_the_registry_answers() -> None:
+    with scripted(GOOD) as server, scripted(HANG_UP) as mirror:
+        with client(server.host, mirrors=((server.host, f"http://{mirror.host}"),)) as source:
+            for _ in range(3):
+                source.manifest(server.host, "a/b", "v1")
+        assert (len(mirror.requests), len(server.requests)) == (1, 3)
+
+
+def test_a_mirror_that_has_not_what_is_wanted_is_not_asked_twice() -> None:
+    with scripted(in_turn(Reply(503), Reply(503), GOOD)) as server, scripted(Reply(404)) as mirror:
+        with client(server.host, mirrors=((server.host, f"http://{mirror.host}"),)) as source:
+            source.manifest(server.host, "a/b", "v1")
+        assert (len(mirror.requests), len(server.requests)) == (1, 3)
+
+
 def test_of_a_mirror_and_a_registry_that_are_away_the_registry_is_told() -> None:
     hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     with (
@@ -356,6 +371,16 @@ def test_a_mirror_with_wrong_bytes_gives_way_to_the_registry() -> None:
     ):
         with pytest.raises(RegistryFault, match=f"^{liar.host}: a/b: the blob") as caught:
             blob_of(server.host, source)
+        assert (caught.value.kind, caught.value.transient) == ("mismatch", True)
+        assert blob_of(server.host, source) == BLOB.data
+
+
+def test_what_was_here_before_may_be_what_is_wrong() -> None:
+    with scripted(ranged) as server, client(server.host) as source:
+        with source.blob(server.host, "a/b", BLOB.digest, len(BLOB.data), 1000) as body:
+            wrong = hashlib.sha256(bytes(1000) + b"".join(body)).hexdigest()
+            with pytest.raises(RegistryFault, match=f"as sha256:{wrong}, with 1000 bytes that were here") as caught:
+                body.check(wrong)
         assert (caught.value.kind, caught.value.transient) == ("mismatch", True)
         assert blob_of(server.host, source) == BLOB.data
 
