@@ -225,8 +225,8 @@ def lock(
 ) -> Locking:
     """Resolve the images that the targets need, and `images`, and write them to the lock file.
 
-    They are locked for the architectures of the workspace's platforms and of the targets, or else for all that are known.
-    Images that are locked are not asked for, unless `update` names them; without targets it names locked ones.
+    They are locked for the architectures of the workspace's platforms and of the targets, or else for all that are
+    known. Images that are locked are not asked for, unless `update` names them; without targets it names locked ones.
     Hold the lock of the output base around it.
     """
     from buildsys.actions.select_images import SelectImages

@@ -112,7 +112,7 @@ class Pins:
         return tuple(sorted({key.split(" ")[1] for key in self._pins if key.startswith(f"{kind} ")}))
 
     def images(self) -> tuple[LockedImage, ...]:
-        """Return the locked images, by name and version. Raises `BuildErrors` of `UserError` B620 for what names none."""
+        """Return the locked images, by name and version. Raises `BuildErrors` of `UserError` B620 for other names."""
         if self._images is None:
             found: dict[tuple[str, str], dict[str, Digest]] = {}
             errors: list[BuildError] = []

@@ -15,6 +15,7 @@ from buildsys.adapters.registry import RegistryClient
 from buildsys.adapters.registry_fault import RegistryFault
 from buildsys.errors import BuildError, BuildErrors, DependencyError, Location, UsageError
 from buildsys.kubernetes.pins import INDEX, LockedImage, Pin
+from buildsys.model.digest import digest_bytes
 from buildsys.oci import manifest as manifests
 from buildsys.oci.manifest import Index, Manifest, ManifestFault
 from buildsys.oci.reference import Reference, ReferenceFault
@@ -72,7 +73,7 @@ def locked_named(locked: Iterable[LockedImage], update: Iterable[str]) -> list[N
 
 
 class _Again:
-    """The images that are to be resolved although they are locked, as a user names them: with or without host or tag."""
+    """The images to be resolved although they are locked, as a user names them: with or without host or tag."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._spellings = {word: _spellings(word) for word in words}
@@ -205,8 +206,9 @@ class _Resolution:
             top = described.digest.removeprefix("sha256:")
             parsed = self._parsed(top)
             if isinstance(parsed, Manifest):
-                children = {self._arch(parsed): top}
-                platforms = [f"linux/{arch}" for arch in children]
+                os_name, arch = self._platform(parsed)
+                children = {arch: top} if os_name == "linux" and arch else {}
+                platforms = [f"{os_name}/{arch}"] if os_name and arch else []
             else:
                 children = {arch: digest for arch in self._arches if (digest := self._child(parsed, arch, 1))}
                 platforms = manifests.platforms(parsed)
@@ -251,8 +253,8 @@ class _Resolution:
                     return found
         return ""
 
-    def _arch(self, manifest: Manifest) -> str:
-        """Return the architecture of an image that has no index, as its config says."""
+    def _platform(self, manifest: Manifest) -> tuple[str, str]:
+        """Return system and architecture of an image that has no index, as its config says; empty where it does not."""
         wanted, config = self._wanted, manifest.config
         data = bytearray()
         digest = f"sha256:{config.digest}"
@@ -261,9 +263,11 @@ class _Resolution:
         with self._client.blob(wanted.host, wanted.path, digest, config.size) as body:
             for chunk in body:
                 data += chunk
+            body.check(digest_bytes(data))
         try:
             document = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
-        found = document.get("architecture") if isinstance(document, dict) else None
-        return found if isinstance(found, str) and document.get("os") == "linux" else ""
+        said = document if isinstance(document, dict) else {}
+        os_name, arch = (value if isinstance(value, str) else "" for value in map(said.get, ("os", "architecture")))
+        return os_name, arch

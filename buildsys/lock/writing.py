@@ -20,13 +20,17 @@ HEADER = (
 
 
 def amended(before: Pins, header: str, new: Iterable[Pin]) -> str:
-    """Return the text of the lock file with `new` pins in it."""
+    """Return the text of the lock file with `new` pins in it.
+
+    An image that was replaced keeps nothing of what it was; one whose index is the same keeps its other architectures.
+    """
     found = {(pin.kind, pin.name, pin.version, pin.arch): pin for pin in before.all()}
-    for pin in new:
-        if pin.kind == "image" and pin.arch == pins_module.INDEX:
-            for key in [key for key in found if key[:3] == (pin.kind, pin.name, pin.version)]:
-                del found[key]  # of another index
-        found[pin.kind, pin.name, pin.version, pin.arch] = pin
+    added = list(new)
+    images = {pin[:3] for pin in added if pin.kind == "image"}
+    same = {pin[:3] for pin in added if (old := found.get((*pin[:3], pins_module.INDEX))) and old[3:5] == pin[3:5]}
+    for key in [key for key in found if key[:3] in images - same]:
+        del found[key]
+    found.update(((pin.kind, pin.name, pin.version, pin.arch), pin) for pin in added)
     return pins_module.render(found.values(), header or HEADER)
 
 

@@ -6,7 +6,7 @@ import io
 import itertools
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from buildsys.archive.parts import write_part
 from buildsys.archive.streams import SizeFault
@@ -17,6 +17,11 @@ from buildsys.model.tree import FILE, Entry, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from buildsys.model.action import Closable
+
+
+C = TypeVar("C", bound="Closable")
 
 
 class Blob(io.BytesIO):
@@ -137,7 +142,21 @@ class FakeIO:
         assert value.digest in self.blobs
         self.remembered[key] = value
 
-    def begin(self, key: str, make: Callable[[], Value]) -> Callable[[], Value]:
+    @contextmanager
+    def resume_blob(self, digest: Digest, size: int) -> Iterator[Any]:
+        del digest, size
+        with self.create_blob() as blob:
+            yield blob
+
+    def holds(self, digest: Digest) -> bool:
+        return digest in self.blobs
+
+    def shared(self, name: str, make: Callable[[], C]) -> C:
+        del name
+        return make()
+
+    def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
+        del fetched
         self.begun += 1
 
         def wait() -> Value:

@@ -15,8 +15,8 @@ a folder first). A case without a `BUILD.yaml` gets `DEFAULT_WORKSPACE`. A name 
 `-- a -> b --` is a symbolic link, `-- a/ --` an empty folder, `-- a (escaped) --` has Python's backslash escapes for
 bytes, `(tar)`, `(tar.gz)` and `(zip)` an archive with the members that its lines describe (see `archives.py`).
 `@SHA256(FILE)@` is the digest of another file of the case; `@HTTP@` stands for the address of the fault injector (see
-`injector.py`), `@HOST@` for its host and port, `@TOP(MODE)@`, `@AMD64(MODE)@` and `@ARM64(MODE)@` for the digests of its
-images (see `registry.py`), `@ROOT@` for the workspace.
+`injector.py`), `@HOST@` for its host and port, `@TOP(MODE)@`, `@AMD64(MODE)@` and `@ARM64(MODE)@` for the digests of
+its images (see `registry.py`), `@ROOT@` for the workspace.
 
 `-- expected --` holds, for each command, its exit code and its complete stderr; only the workspace's path, ports, times
 and names of log files are replaced. Regenerate with `BUILDSYS_UPDATE_GOLDENS=1 pytest tests/errors`, and read the diff.

@@ -66,7 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "v2":
             self._registry("/".join(rest))
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _registry(self, path: str) -> None:
         found = answer(path, dict(self.headers.items()), self.asked)

@@ -93,8 +93,7 @@ def why(data: bytes | dict[str, Any]) -> str:
 def test_whatever_arrives_is_a_manifest_an_index_or_a_manifest_fault(data: bytes) -> None:
     try:
         found = parse(data)
-    except ManifestFault as fault:
-        assert str(fault)
+    except ManifestFault:
         return
     if isinstance(found, Index):
         assert found.media_type in manifests.INDEXES
