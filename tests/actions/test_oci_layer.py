@@ -200,7 +200,8 @@ def test_what_is_done_in_advance_is_what_is_done() -> None:
     operation = OciLayer(tree=tree)
     begun: list[str] = []
 
-    def begin(key: str, make: Callable[[], Value]) -> Callable[[], Value]:
+    def begin(key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
+        del fetched
         begun.append(key)
         return make
 

@@ -13,10 +13,10 @@ import pytest
 
 from buildsys.adapters.docker_config import Logins
 from buildsys.adapters.registry_access import own_endpoint
-from buildsys.model.access import Access
 from buildsys.adapters.registry_auth import Doorkeeper, challenges
 from buildsys.adapters.registry_fault import RegistryFault
 from buildsys.adapters.registry_wire import Wire
+from buildsys.model.access import Access
 from tests.images import OCI_MANIFEST, Piece
 from tests.registries import make_authority, sign
 from tests.registry_clients import Pauses, auth_file, client
