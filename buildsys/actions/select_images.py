@@ -76,7 +76,7 @@ class SelectImages(BaseOperation):
             f"the image {named.text} is not locked for {self.arch}",
             at=named.at or self.at,
             notes=(f"named by {named.origin}",) if named.origin and named.at is None else (),
-            hint=f"lock it, which takes the network: {self.lock}",
+            hint=f"lock it (the same parameters, and a network): {self.lock}",
         )
 
 
