@@ -53,6 +53,7 @@ class FakeIO:
         self.recalled: list[str] = []
         self.begun = 0
         self.access = Access()
+        self.common: dict[str, Any] = {}
         self.segments: dict[str, Digest] = {}
         self.parts: dict[int, list[Part]] = {}
 
@@ -170,8 +171,10 @@ class FakeIO:
         return digest in self.blobs
 
     def shared(self, name: str, make: Callable[[], C]) -> C:
-        del name
-        return make()
+        if name not in self.common:
+            self.common[name] = make()
+        made: C = self.common[name]
+        return made
 
     def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
         del fetched

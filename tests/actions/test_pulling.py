@@ -28,10 +28,19 @@ LARGE = max(HELLO.blobs[:4], key=lambda blob: len(blob.data))
 
 @contextmanager
 def serving(answer: Callable[[Request], Reply]) -> Iterator[tuple[Scripted, FakeIO]]:
-    with scripted(answer) as server:
-        io = FakeIO()
-        io.access = Access(insecure=frozenset({server.host}), attempts=1)
+    with scripted(answer) as server, puller_io(server.host) as io:
         yield server, io
+
+
+@contextmanager
+def puller_io(*hosts: str, mirrors: tuple[tuple[str, str], ...] = ()) -> Iterator[FakeIO]:
+    io = FakeIO()
+    io.access = Access(insecure=frozenset(hosts), attempts=1, mirrors=mirrors)
+    try:
+        yield io
+    finally:
+        for made in io.common.values():
+            made.close()
 
 
 def pull(server: Scripted, io: FakeIO, sample: Sample, arch: str = "amd64") -> Pulled:
@@ -189,14 +198,13 @@ def test_what_arrives_damaged_is_not_kept_and_is_taken_from_the_next_place() -> 
         assert len(server.asked("GET", LARGE.digest)) == 1, "the same place would send the same"
         assert LARGE.digest[7:] not in io.blobs
         assert io.partial == {}
-        with scripted(having([HELLO])) as good:
-            io.access = Access(
-                insecure=frozenset({server.host, good.host}),
-                attempts=1,
-                mirrors=((good.host, f"http://{server.host}"),),
-            )
-            pull(good, io, HELLO)
-        assert io.blobs[LARGE.digest[7:]] == LARGE.data
+        with (
+            scripted(having([HELLO])) as good,
+            puller_io(server.host, good.host, mirrors=((good.host, f"http://{server.host}"),)) as other,
+        ):
+            pull(good, other, HELLO)
+            assert other.blobs[LARGE.digest[7:]] == LARGE.data
+            assert len(good.asked("GET", LARGE.digest)) == 1
 
 
 def test_what_breaks_off_is_kept() -> None:
