@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import REPOSITORY, Workspace
 from tests.images import docker_image, oci_image
 from tests.registries import registry
 from tests.registry_clients import client, push
@@ -220,6 +222,52 @@ def test_images_that_are_named_by_digest(site: Site, upstream: Registry, tmp_pat
         for ref in ("ours", PAUSE.top.digest):
             assert reader.manifest(running.host, PAUSE.repository, ref).digest == PAUSE.top.digest
         assert reader.head_manifest(running.host, PAUSE.repository, PAUSE.tag) is None
+
+
+def test_the_garbage_collection_of_a_registry(tmp_path: Path, trees: dict[str, Path]) -> None:
+    """As docs/images.md says: it is safe, but with --delete-untagged it takes what an index leads to."""
+    data = tmp_path / "data"
+    shutil.copytree(trees["union"], data)
+    with registry(tmp_path / "r", data=data) as running:
+        command = ["docker-registry", "garbage-collect", str(running.folder / "config.yml")]
+        environment = {"PATH": os.environ["PATH"]}
+        before = files(data)
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        assert files(data) == before
+        subprocess.run([*command, "--delete-untagged"], check=True, capture_output=True, env=environment)
+    with registry(tmp_path / "again", data=data, readonly=True) as running, client(running.host) as reader:
+        assert reader.manifest(running.host, PAUSE.repository, PAUSE.tag).digest == PAUSE.top.digest
+        assert reader.head_manifest(running.host, PAUSE.repository, child(PAUSE, "amd64")) is None
+
+
+def test_the_page_about_images_shows_what_works(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs/images.md").read_text()
+    targets = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    scripts = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = re.search(r"```\n(image .*?)```", page, re.DOTALL)
+    assert targets
+    assert lines
+    samples = [oci_image("library/nginx", "1.25"), oci_image("team/tool", "2"), oci_image("team/app", "1"), PAUSE]
+    with registry(tmp_path / "r") as upstream, client(upstream.host) as target:
+        for sample in samples:
+            push(target, upstream.host, sample)
+        workspace = Workspace(tmp_path / "work")
+        demo = workspace.root / "context/demo"
+        demo.mkdir(parents=True)
+        (workspace.root / "BUILD.yaml").write_text(WORKSPACE)
+        (demo / "BUILD.yaml").write_text(targets[1])
+        (demo / "images.txt").write_text(f"'quay.io/{PAUSE.repository}:{PAUSE.tag}'  # quoted\n")
+        (demo / "app.yaml").write_text("kind: Pod\nspec: {containers: [{image: quay.io/team/app:1}]}\n")
+        mirrors = "".join(f"build --registry_mirror={h}=http://{upstream.host}\n" for h in ("docker.io", "quay.io"))
+        (workspace.root / ".buildsysrc").write_text(mirrors)
+        for command in re.findall(r"^buildsys (.*?)(?: +#.*)?$", scripts[0], re.MULTILINE):
+            workspace.run(*shlex.split(command)).passed()
+    locked = (workspace.root / "buildsys.lock").read_text()
+    for line in lines[1].splitlines():
+        assert re.search("^" + re.escape(line).replace(re.escape("..."), "[0-9a-f]{64}") + "$", locked, re.MULTILINE)
+    tags = {str(path.parent).rpartition("/v2/repositories/")[2] for path in workspace.root.rglob("tags/*/current")}
+    assert {f"{sample.repository}/_manifests/tags/{sample.tag}" for sample in samples if sample != samples[1]} == tags
+    assert "team/tool 2 index" in locked
 
 
 def test_one_image_of_two_hosts_stands_there_once(site: Site) -> None:
