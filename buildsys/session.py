@@ -8,6 +8,7 @@
     fetch            a build of the downloads alone                                       (execution)
     lock             what external images are, as their registries say                    (lock)
     serving          images that were built, to those who pull them                       (serve)
+    opened_image     an image that was built, to be pushed or loaded                      (push)
     query            a question about what is written                                     (query)
     cquery, aquery   a question about what is configured, and about its actions           (query)
     explain          why the last build ran what it ran                                   (report)
@@ -55,10 +56,12 @@ if TYPE_CHECKING:
     from buildsys.model.label import Label
     from buildsys.model.provider import ConfiguredTarget
     from buildsys.model.target import Workspace
+    from buildsys.push.image import Image
     from buildsys.query.actions import ShownAction
     from buildsys.query.expression import Expression
     from buildsys.serve.server import RegistryServer
     from buildsys.snapshot import Seen
+    from buildsys.store.workspace_state import WorkspaceState
 
 
 def open_workspace(place: Place, program: Sequence[Seen] | None = None) -> Session:
@@ -261,22 +264,24 @@ def serving(
 
     Raises `UserError` B437 and B438, `EnvironmentFault` B507.
     """
-    from buildsys.errors import UserError
-    from buildsys.model.provider import TreeInfo
-    from buildsys.model.tree import Tree
     from buildsys.serve.contents import Contents
     from buildsys.serve.server import RegistryServer
 
     with stored(session) as (store, _, _, _):
         contents = Contents(store.blobs.read)
         for wanted, target in built.analysed.targets.items():
-            info = target.get(TreeInfo)
-            tree = Tree.from_bytes(store.blobs.read(built.outcome.values[info.tree].digest)) if info else Tree.of([])
-            if not contents.add(tree, f"{wanted.label.package}/{wanted.label.name}", str(wanted)):
-                hint = "name a container_images, a rootfs with a registry in it, or an oci_index"
-                raise UserError("B438", f"{wanted} holds no images", at=target.at, hint=hint)
+            contents.take(target, str(wanted), built.outcome.values)
         with RegistryServer(address, contents, store.blobs.open, log) as server:
             yield server
+
+
+@contextmanager
+def opened_image(session: Session, built: Built, layout: Artifact) -> Iterator[tuple[Image, WorkspaceState]]:
+    """Open the image in a layout that was built, to be pushed or loaded out of the store, and what is remembered."""
+    from buildsys.push.image import read_image
+
+    with stored(session) as (store, state, _, _):
+        yield read_image(built.outcome.values[layout].digest, store.blobs), state
 
 
 def query(session: Session, text: str, *, keep_going: bool = False) -> Answered:

@@ -23,7 +23,7 @@ LAYERS = (
     ("sdk", "store"),
     ("actions",),
     ("rules",),
-    ("loading", "analysis", "execution", "query", "lock", "serve", "report"),
+    ("loading", "analysis", "execution", "query", "lock", "serve", "push", "report"),
     ("opened",),
     ("session", "incremental"),
     ("ui",),

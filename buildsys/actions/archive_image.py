@@ -58,7 +58,7 @@ class ArchiveImage(BaseOperation):
         ]
         plain = [Descriptor(LAYER, value.digest, value.size) for value in (wait() for wait in waits)]
         tagged = reference._replace(digest="")
-        io.write_tree(docker_archive(config, plain, [tagged] if tagged.tag else [], io.put_blob))
+        io.write_tree(docker_archive(config, plain, [tagged.familiar] if tagged.tag else [], io.put_blob))
 
     def _uncompress(self, io: ActionIO, layer: Descriptor, diff_id: Digest) -> Value:
         """Return a layer as a plain tar, which must have the digest that the config names."""

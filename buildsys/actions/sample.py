@@ -94,7 +94,7 @@ class SampleImage(BaseOperation):
             io.put_blob(data)
         config = image.describe(made.config, image.CONFIG)
         layer = image.describe(made.layer, image.LAYER)
-        tree = docker_archive(config, [layer], [reference], io.put_blob)
+        tree = docker_archive(config, [layer], [reference.familiar], io.put_blob)
         with io.create(0) as out:
             frames.write_tar(tree, io.open_blob, out)
 

@@ -156,7 +156,7 @@ def command(name: str) -> Callable[[Request], int]:
     from importlib import import_module
 
     module = "answers"
-    if name in {"help", "cache", "serve"}:
+    if name in {"help", "cache", "serve", "run"}:
         module = name
     elif name in MAKING:
         module = "build"

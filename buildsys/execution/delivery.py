@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from buildsys.errors import BuildError
+from buildsys.model.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from buildsys.execution.outcome import Outcome
     from buildsys.execution.small_files import SmallFiles
     from buildsys.model.action import Action, Artifact, Value
+    from buildsys.model.digest import Digest
     from buildsys.model.graph import ActionGraph
     from buildsys.store.cas import BlobStore
     from buildsys.store.workspace_state import FileState
@@ -74,8 +76,7 @@ class Delivery:
         pending = iter([(a, path) for a, path in self._pending.items() if a not in outcome.failed])
         while some := list(islice(pending, BULK)):
             kept = [(a, path) for a, path in some if path == IN_STORE]
-            lost = set(blobs.missing(outcome.values[a].digest for a, _ in kept))
-            rest += [(a, path) for a, path in kept if outcome.values[a].digest in lost]
+            rest += [(a, path) for a, path in kept if lacking(blobs, outcome.values[a])]
             rest += self._settle([(a, path) for a, path in some if path != IN_STORE], blobs, outcome)
         self._pending = dict(rest)
         return rest
@@ -96,3 +97,11 @@ class Delivery:
             else:
                 self._files.put(path, value, data[value.digest])
         return rest
+
+
+def lacking(blobs: BlobStore, value: Value) -> list[Digest]:
+    """Return the blobs of an artifact that are not in the store: itself or, where it is a tree, what is in it."""
+    missing = blobs.missing([value.digest])
+    if missing or not value.tree:
+        return missing
+    return blobs.missing(entry.digest for entry in Tree.from_bytes(blobs.read(value.digest)).entries if entry.digest)

@@ -20,7 +20,7 @@ from buildsys.execution.anticipation import Anticipation
 from buildsys.execution.blame import as_build_error, not_deterministic, of_action
 from buildsys.execution.by_products import ByProducts
 from buildsys.execution.critical_path import critical_path
-from buildsys.execution.delivery import IN_STORE, Delivery
+from buildsys.execution.delivery import IN_STORE, Delivery, lacking
 from buildsys.execution.durations import NETWORK, Durations
 from buildsys.execution.healing import Healing
 from buildsys.execution.makers import NobodyMakes
@@ -368,8 +368,8 @@ class Executor:
             try:
                 if path != IN_STORE:
                     outputs.write(path, value)
-                elif not self._store.blobs.contains(value.digest):
-                    raise BlobMissing(value.digest)
+                elif missing := lacking(self._store.blobs, value):
+                    raise BlobMissing(*missing)
                 return
             except BlobMissing as lost:
                 self._heal(artifact, lost.digests)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from buildsys.model.label import Label
 
@@ -74,8 +74,23 @@ class ImageInfo(NamedTuple):
     arch: str
 
 
-Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImageInfo | ImageListInfo
-P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImageInfo, ImageListInfo)
+class LayoutInfo(NamedTuple):
+    """A container image, or an index of several: the tree of its image layout, and what it is called there."""
+
+    layout: Artifact
+    ref: str
+
+
+class RunInfo(NamedTuple):
+    """What `run` does with the image in a layout: push it to registries, or load it under `tags` into a runtime."""
+
+    kind: Literal["push", "load"]
+    layout: Artifact
+    tags: tuple[str, ...] = ()
+
+
+Provider = DefaultInfo | LayerInfo | TreeInfo | TestInfo | ImageInfo | ImageListInfo | LayoutInfo | RunInfo
+P = TypeVar("P", DefaultInfo, LayerInfo, TreeInfo, TestInfo, ImageInfo, ImageListInfo, LayoutInfo, RunInfo)
 
 
 class ConfiguredTarget(NamedTuple):

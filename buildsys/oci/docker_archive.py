@@ -12,13 +12,12 @@ if TYPE_CHECKING:
 
     from buildsys.model.digest import Digest
     from buildsys.oci.image import Descriptor
-    from buildsys.oci.reference import Reference
 
 _MODE = 0o644
 
 
 def docker_archive(
-    config: Descriptor, layers: Sequence[Descriptor], tags: Sequence[Reference], put_blob: Callable[[bytes], Digest]
+    config: Descriptor, layers: Sequence[Descriptor], tags: Sequence[str], put_blob: Callable[[bytes], Digest]
 ) -> Tree:
     """Return the files of a docker-archive of one image; its tarball is to be uncompressed.
 
@@ -26,8 +25,7 @@ def docker_archive(
     The `repositories` file and the folders of docker < 1.10 are left out.
     """
     names: list[Json] = [f"{layer.digest}.tar" for layer in layers]
-    repo_tags: list[Json] = [tag.familiar for tag in tags]
-    manifest = canonical_json([{"Config": f"{config.digest}.json", "RepoTags": repo_tags, "Layers": names}])
+    manifest = canonical_json([{"Config": f"{config.digest}.json", "RepoTags": list(tags), "Layers": names}])
     return Tree.of(
         [
             Entry(f"{config.digest}.json", FILE, _MODE, config.digest, config.size),

@@ -18,7 +18,18 @@ from buildsys.kubernetes.combinations import check_layers
 from buildsys.model.tree import path_fault
 from buildsys.oci.division import layer_names
 from buildsys.oci.layout import is_ref_name
-from buildsys.sdk import Artifact, ConfiguredTarget, Context, DefaultInfo, ImageInfo, Provider, Rule, TreeInfo, attr
+from buildsys.sdk import (
+    Artifact,
+    ConfiguredTarget,
+    Context,
+    DefaultInfo,
+    ImageInfo,
+    LayoutInfo,
+    Provider,
+    Rule,
+    TreeInfo,
+    attr,
+)
 
 _CNI = "cluster.alpha.sealer.io/kube-cni-"
 """What sealer's labels of networks begin with (its `build/kubefile/command`)."""
@@ -91,7 +102,7 @@ class OciImage(Rule):
         )
         layout, files = declare_layout(ctx, self.format, self.out)
         ctx.register(made, [layout], f"Image {layout.path}")
-        return DefaultInfo(files), TreeInfo(layout), ImageInfo(layout, self.arch)
+        return DefaultInfo(files), TreeInfo(layout), LayoutInfo(layout, self.ref), ImageInfo(layout, self.arch)
 
     def _check(self, ctx: Context) -> None:
         check_ref(ctx, self.ref)

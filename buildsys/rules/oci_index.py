@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from buildsys.actions.oci_image import OciIndex as MakeIndex
 from buildsys.rules.oci_image import check_ref, declare_layout
-from buildsys.sdk import ConfiguredTarget, Context, DefaultInfo, ImageInfo, Provider, Rule, TreeInfo, attr
+from buildsys.sdk import ConfiguredTarget, Context, DefaultInfo, ImageInfo, LayoutInfo, Provider, Rule, TreeInfo, attr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +41,4 @@ class OciIndex(Rule):
         layout, files = declare_layout(ctx, self.format, self.out)
         operation = MakeIndex(layouts=layouts, ref=self.ref, annotations=tuple(sorted(self.annotations.items())))
         ctx.register(operation, [layout], f"Index {layout.path}")
-        return DefaultInfo(files), TreeInfo(layout)
+        return DefaultInfo(files), TreeInfo(layout), LayoutInfo(layout, self.ref)

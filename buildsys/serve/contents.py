@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildsys.errors import UserError
 from buildsys.model.digest import is_digest
-from buildsys.model.tree import FILE
+from buildsys.model.provider import TreeInfo
+from buildsys.model.tree import FILE, Tree
 from buildsys.oci import manifest as manifests
 from buildsys.oci.manifest import Index, ManifestFault
 from buildsys.oci.registry_tree import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from buildsys.model.action import Artifact, Value
     from buildsys.model.digest import Digest
-    from buildsys.model.tree import Tree
+    from buildsys.model.provider import ConfiguredTarget
 
 REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation that names an entry of a layout's index.json (image spec, "Pre-Defined Annotation Keys")."""
@@ -43,6 +45,14 @@ class Contents:
         self._read = read
         self.repositories: dict[str, Repository] = {}
         self._origins: dict[tuple[str, str], str] = {}
+
+    def take(self, target: ConfiguredTarget, origin: str, values: Mapping[Artifact, Value]) -> None:
+        """Add what a target holds, of which `values` tells what was made. Raises `UserError` B438 for none."""
+        info = target.get(TreeInfo)
+        tree = Tree.from_bytes(self._read(values[info.tree].digest)) if info else Tree.of([])
+        if not self.add(tree, f"{target.label.package}/{target.label.name}", origin):
+            hint = "name a container_images, a rootfs with a registry in it, or an oci_index"
+            raise UserError("B438", f"{origin} holds no images", at=target.at, hint=hint)
 
     def add(self, tree: Tree, name: str, origin: str) -> bool:
         """Add what a tree holds; tell whether there was anything.

@@ -33,14 +33,19 @@ CREATE TABLE IF NOT EXISTS builds (build INTEGER PRIMARY KEY, at INTEGER, reques
 CREATE TABLE IF NOT EXISTS ran (
     build INTEGER, seq INTEGER, name TEXT, owner TEXT, key TEXT, inputs TEXT, before TEXT, before_inputs TEXT,
     reason TEXT, seconds REAL, PRIMARY KEY (build, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pushed (host TEXT, digest BLOB, repository TEXT, PRIMARY KEY (host, digest));
 """
 
 KEPT_BUILDS = 20
+
+KEPT_PUSHED = 10_000
+"""Of so many blobs it is remembered where they were pushed."""
 
 FLUSH_COUNT = 5000
 """How much is remembered before it is written."""
 
 _FILES = "SELECT path, size, mtime_ns, ctime_ns, inode, seen_ns, digest FROM files WHERE path IN (?)"
+_PUSHED = "SELECT host, digest, repository FROM pushed WHERE digest IN (?)"
 _KEYS = "SELECT name, key, inputs FROM last_keys WHERE name IN (?)"
 
 
@@ -189,6 +194,22 @@ class WorkspaceState:
             for r in rows
         ]
         return request, outcome, ran
+
+    def pushed(self, host: str, digests: Sequence[Digest]) -> dict[Digest, str]:
+        """Return a repository for each of some blobs that this workspace has pushed to a registry."""
+        found = {}
+        asked = [bytes.fromhex(digest) for digest in digests]
+        for there, digest, repository in self._database.rows_of(_PUSHED, asked):
+            if there == host and isinstance(digest, bytes):
+                found[digest.hex()] = repository
+        return found
+
+    def remember_pushed(self, host: str, repository: str, digests: Iterable[Digest]) -> None:
+        """Remember that blobs are in a repository of a registry."""
+        with self._database.transaction() as connection:
+            rows = [(host, bytes.fromhex(digest), repository) for digest in digests]
+            self._database.insert(connection, "pushed", 3, rows)
+            connection.execute("DELETE FROM pushed WHERE rowid <= (SELECT max(rowid) FROM pushed) - ?", (KEPT_PUSHED,))
 
     def flush(self) -> None:
         """Write what was remembered, in one transaction."""

@@ -17,7 +17,9 @@ from buildsys.actions.oci_image import LayerFiles, OciImage
 from buildsys.actions.oci_layer import OciLayer
 from buildsys.actions.oci_split import OciSplit
 from buildsys.actions.tarball import Tarball
+from buildsys.execution.delivery import IN_STORE
 from buildsys.model.action import make_action
+from buildsys.model.digest import digest_bytes
 from buildsys.model.label import Label
 from buildsys.model.tree import FILE, Entry, Tree
 from buildsys.oci.division import layer_names
@@ -168,6 +170,27 @@ def test_what_is_lost_is_made_again(bench: Bench) -> None:
     bench.engine.lose(*lost)
     bench.engine.good(bench.actions, bench.layout)
     bench.check("one")
+
+
+def test_what_is_lost_of_an_image_that_is_only_kept_is_made_again(bench: Bench) -> None:
+    bench.engine.source("s", "one")
+    kept = (bench.layout, IN_STORE)
+    outcome = bench.engine.good(bench.actions, kept)
+    assert not bench.engine.bin("p/layout").exists()
+    store = bench.engine.open()
+    tree = Tree.from_bytes(store.blobs.read(outcome.values[bench.layout].digest))
+    contents = {entry.digest for entry in tree.entries if entry.digest}
+    parts = [part.blob for digest in contents for part in store.blobs.parts(digest)]
+    whole = [digest for digest in contents if not store.blobs.parts(digest)]
+    store.close()
+    assert len(parts) >= 8
+    assert len(whole) == 4, "config, manifest, and the files of the layout"
+    for lost in ([parts[0]], parts, whole):
+        bench.engine.lose(*lost)
+        bench.engine.good(bench.actions, kept)
+        store = bench.engine.open()
+        assert {digest: digest_bytes(store.blobs.read(digest)) for digest in contents} == {d: d for d in contents}
+        store.close()
 
 
 def test_a_lost_list_of_frames_is_made_again(bench: Bench) -> None:

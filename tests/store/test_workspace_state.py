@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildsys.snapshot import COARSE_NS, FINE_NS
+from buildsys.store import workspace_state
 from buildsys.store.workspace_state import KEPT_BUILDS, FileState, RanAction, WorkspaceState, file_state
 
 if TYPE_CHECKING:
@@ -138,4 +139,22 @@ def test_what_is_asked_for_in_bulk_is_what_is_asked_for_alone(tmp_path: Path) ->
     state.remember_file("p7", states["p8"])
     asked = [*states, "other"]
     assert state.files(asked) == states | {"p7": states["p8"]}
+    state.close()
+
+
+def test_where_blobs_were_pushed_is_known_of_each_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "state.sqlite")
+    state = WorkspaceState(path)
+    state.remember_pushed("one:5000", "a/b", ["aa", "bb"])
+    state.remember_pushed("two", "c", ["bb"])
+    state.remember_pushed("one:5000", "later", ["bb"])
+    state.close()
+    state = WorkspaceState(path)
+    assert state.pushed("one:5000", ["aa", "bb", "cc"]) == {"aa": "a/b", "bb": "later"}
+    assert state.pushed("two", ["aa", "bb"]) == {"bb": "c"}
+    assert state.pushed("three", ["aa"]) == {}
+    monkeypatch.setattr(workspace_state, "KEPT_PUSHED", 2)
+    state.remember_pushed("two", "c", ["dd"])
+    assert state.pushed("one:5000", ["aa", "bb"]) == {"bb": "later"}
+    assert state.pushed("two", ["bb", "dd"]) == {"dd": "c"}
     state.close()

@@ -1,4 +1,4 @@
-"""build, fetch, lock, test, run: make targets, or what they need."""
+"""build, fetch, lock, test: make targets, or what they need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from buildsys.cli import making
 from buildsys.cli.making import BUILD_FAILURE
 from buildsys.cli.measured import count, elapsed_line, measured
 from buildsys.cli.terminal import failing
-from buildsys.errors import UsageError, UserError
+from buildsys.errors import UserError
 from buildsys.model.provider import TestInfo
 from buildsys.sdk.sample import SAMPLE, SOURCE
 
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 TESTS_FAILED = 3
 NO_TESTS_FOUND = 4
-RUN_FAILURE = 6
 PASSED, FAILED, NO_STATUS = "PASSED", "FAILED", "NO STATUS"
-KILLED = 128
-"""Added to the number of the signal that killed a child, as shells do."""
 
 
 def build(request: Request) -> int:
@@ -45,7 +42,7 @@ def build(request: Request) -> int:
     if request.options.flag("check_up_to_date"):
         return _checked(request, prepared, began)
     built = making.build(request, prepared)
-    _report(request, built, began)
+    report(request, built, began)
     if built.errors:
         return making.failure(built)
     if request.remembers:
@@ -107,7 +104,7 @@ def test(request: Request) -> int:
         if (info := target.get(TestInfo)) is not None
     }
     built = making.build(request, prepared, list(tests.values()))
-    _report(request, built, began)
+    report(request, built, began)
     if not tests and not built.errors:
         request.terminal.message("ERROR", "No test targets were found, yet testing was requested")
         return NO_TESTS_FOUND
@@ -130,44 +127,6 @@ def _test_states(built: Built, tests: Mapping[Wanted, Artifact]) -> dict[Wanted,
         else:
             states[label] = FAILED if passed in examined else NO_STATUS
     return states
-
-
-def run(request: Request) -> int:
-    """Make one target and run its one executable file, with the words behind the target."""
-    import subprocess
-
-    words = request.patterns
-    if not words:
-        raise UsageError("B039", "Must specify a target to run", hint="buildsys run //package:name -- ARGUMENT...")
-    began = time.perf_counter()
-    prepared = making.prepare(request, words[:1])
-    if prepared is None:
-        return 0
-    labels = list(prepared.analysed.targets)
-    if len(labels) != 1:
-        raise UsageError(
-            "B039", f"Only a single target can be run. Found {len(labels)} targets", hint="name one: //package:name"
-        )
-    built = making.build(request, prepared)
-    _report(request, built, began)
-    if built.errors:
-        return making.failure(built)
-    files = prepared.analysed.targets[labels[0]].files
-    values = built.outcome.values
-    if len(files) != 1 or files[0].is_source or not values[files[0]].executable:
-        request.terminal.message("ERROR", f"Cannot run target {labels[0]}: Not executable")
-        return BUILD_FAILURE
-    root = prepared.opened.place.root
-    path = os.path.join(root, built.outputs[labels[0]][0])
-    request.terminal.message("INFO", f"Running command line: {built.outputs[labels[0]][0]}")
-    environment = {**os.environ, "BUILD_WORKSPACE_DIRECTORY": root, "BUILD_WORKING_DIRECTORY": os.getcwd()}
-    try:
-        with request.events.phase("run"):
-            code = subprocess.run([path, *words[1:]], env=environment, check=False).returncode
-    except OSError as error:
-        request.terminal.message("ERROR", f"Cannot run target {labels[0]}: {error.strerror}")
-        return RUN_FAILURE
-    return code if code >= 0 else KILLED - code
 
 
 def _ended_early(request: Request, prepared: Prepared, began: float) -> int:
@@ -222,10 +181,12 @@ def _remarks(built: Built) -> list[str]:
     return remarks
 
 
-def _report(request: Request, built: Built, began: float) -> None:
+def report(request: Request, built: Built, began: float, *, delivered: bool = True) -> None:
+    """Say what became of a build: where its outputs are, if they were `delivered`, and how long it took."""
     terminal, outcome = request.terminal, built.outcome
-    for line in _result_lines(request, built):
-        terminal.note(line)
+    if delivered:
+        for line in _result_lines(request, built):
+            terminal.note(line)
     if built.failed and not request.options.flag("verbose_failures"):
         terminal.note("Use --verbose_failures to see the descriptors of failed actions.")
     answer = measured(outcome, began)
