@@ -18,8 +18,7 @@ class PullImage(BaseOperation):
     """The image with the manifests `children` (one for each architecture wanted), reached from `index` if it has one.
 
     `wanted` has a line for each tag under which it is to be stored; without lines nothing is fetched, and the tree is
-    empty. In the `layout` "sparse" and "full" a tag leads to the index; in "single" to the one child. Fails as
-    `pulling.Puller`.
+    empty. A tag leads to the index, or to the first child where there is none. Fails as `pulling.Puller`.
     """
 
     MNEMONIC: ClassVar[str] = "PullImage"
@@ -30,7 +29,6 @@ class PullImage(BaseOperation):
     repository: str
     index: str
     children: tuple[str, ...]
-    layout: str = "sparse"
     host: str = exempt("where an image comes from does not change its digest")
     image: str = exempt("the name of the image, for messages", default="")
     at: Location | None = exempt("where it is asked for, for messages", default=None)
@@ -43,10 +41,7 @@ class PullImage(BaseOperation):
 
     def _stored(self, io: ActionIO, tags: list[str]) -> list[StoredImage]:
         puller = Puller(io, Source(self.host, self.repository, self.image or self.repository, self.at))
-        if self.layout == "single":
-            found = [puller.image(child, child) for child in self.children]
-        else:
-            found = [puller.image(self.index or child, child) for child in self.children]
+        found = [puller.image(self.index or child, child) for child in self.children]
         chain = {one.digest: one for image in found for one in image.chain}
         blobs = {one.digest: one for image in found for one in image.manifest.blobs}
         return [

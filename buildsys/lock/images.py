@@ -1,7 +1,7 @@
 """Resolving images: what a tag stands for at its registry, for each architecture, as pins of the lock file.
 
 Tags are asked for here alone: a build goes by digest. Registries that count requests count those for manifests, but not
-the question for a tag's digest; so that comes first, and what is known is not fetched.
+the question for a tag's digest; so that comes first, and what is locked is not asked for at all.
 """
 
 from __future__ import annotations

@@ -96,10 +96,10 @@ def image_lines(data: bytes) -> Iterator[tuple[int, str, str]]:
 
     Blank lines, comments and quotes are allowed.
     """
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        text = line.partition(" #")[0].strip().strip("\"'")
+    for number, line in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
+        text = re.split(r"\s#", line, maxsplit=1)[0].strip().strip("\"'")
         if text and not text.startswith("#"):
-            yield number, line, text
+            yield number, line.rstrip(), text
 
 
 def _split_host(text: str) -> tuple[str, str]:

@@ -47,7 +47,8 @@ class ContainerImages(Rule):
     layout: Literal["sparse", "single", "full", "none"] = attr(
         "What stands under a tag: the index of the image, of whose architectures the wanted one alone is there"
         " (`sparse`: the trees of several architectures unite); that architecture's manifest (`single`); or the index"
-        " and all architectures that are locked (`full`). With `none` the folder is empty, for a tool that fills it.",
+        " and all architectures that are locked (`full`). The digest of an index leads to that with each of these."
+        " With `none` the folder is empty, for a tool that fills it.",
         "sparse",
     )
     path: str = attr("Where the tree stands in a rootfs.", "registry")
@@ -101,13 +102,13 @@ class ContainerImages(Rule):
         reference = Reference.parse(image.name)
         chosen = image.children if self.layout == "full" and image.top else (self.arch,)
         children = tuple(dict.fromkeys(image.children[arch] for arch in chosen))
-        index = "" if self.layout == "single" else image.top
+        by_digest = ":" in image.version  # then nodes will ask for just that
+        index = "" if self.layout == "single" and not by_digest else image.top
         return PullImage(
             wanted=tags,
             repository=reference.path,
             index=index,
             children=children,
-            layout=self.layout,
             host=reference.host,
             image=f"{image.name}{'@' if ':' in image.version else ':'}{image.version}",
             at=ctx.at("images"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from buildsys.archive.parts import write_part
 from buildsys.archive.streams import SizeFault
+from buildsys.model.access import Access
 from buildsys.model.action import Artifact, Fetching, Segment, Value
 from buildsys.model.composition import Part
 from buildsys.model.digest import Digest, digest_bytes
@@ -27,6 +28,14 @@ C = TypeVar("C", bound="Closable")
 class Blob(io.BytesIO):
     digest: Digest = ""
     size: int = 0
+    abandoned = False
+
+    def write(self, data: Any, /) -> int:
+        self.size += len(data)
+        return super().write(data)
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
     def hexdigest(self) -> Digest:
         return digest_bytes(self.getvalue())
@@ -39,9 +48,12 @@ class FakeIO:
         self.inputs: dict[Artifact, Value] = {}
         self.outputs: dict[int, tuple[bytes, bool]] = {}
         self.trees: dict[int, Tree] = {}
+        self.partial: dict[Digest, bytes] = {}
         self.remembered: dict[str, Value] = {}
         self.recalled: list[str] = []
         self.begun = 0
+        self.access = Access()
+        self.common: dict[str, Any] = {}
         self.segments: dict[str, Digest] = {}
         self.parts: dict[int, list[Part]] = {}
 
@@ -126,7 +138,7 @@ class FakeIO:
         blob = Blob()
         yield blob
         data = blob.getvalue()
-        blob.digest, blob.size = self.put_blob(data), len(data)
+        blob.digest = self.put_blob(data)
 
     def put_blob(self, data: bytes) -> Digest:
         digest = digest_bytes(data)
@@ -144,16 +156,25 @@ class FakeIO:
 
     @contextmanager
     def resume_blob(self, digest: Digest, size: int) -> Iterator[Any]:
-        del digest, size
-        with self.create_blob() as blob:
+        blob = Blob()
+        blob.write(self.partial.pop(digest, b""))
+        try:
             yield blob
+        except BaseException:
+            if blob.size and not blob.abandoned:
+                self.partial[digest] = blob.getvalue()
+            raise
+        assert len(blob.getvalue()) == size
+        assert self.put_blob(blob.getvalue()) == digest, "whoever writes it has checked it"
 
     def holds(self, digest: Digest) -> bool:
         return digest in self.blobs
 
     def shared(self, name: str, make: Callable[[], C]) -> C:
-        del name
-        return make()
+        if name not in self.common:
+            self.common[name] = make()
+        made: C = self.common[name]
+        return made
 
     def begin(self, key: str, make: Callable[[], Value], *, fetched: bool = False) -> Callable[[], Value]:
         del fetched
@@ -189,7 +210,7 @@ class FakeIO:
 
     @property
     def fetching(self) -> Fetching:
-        return Fetching()
+        return Fetching(access=lambda: self.access)
 
     def scratch(self) -> str:
         assert self._folder, "give FakeIO a folder to use paths"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.workspace import Workspace
+from tests.e2e.workspace import REPOSITORY, Workspace
 from tests.images import docker_image, oci_image
 from tests.registries import registry
 from tests.registry_clients import client, push
@@ -39,6 +41,8 @@ PACKAGE = """\
 targets:
   - {rule: image_list, name: list, kubernetes: "", srcs: [images.txt], manifests: [app.yaml]}
   - {rule: container_images, name: registry, images: ":list"}
+  - {rule: container_images, name: single, images: ":list", layout: single, arch: arm64}
+  - {rule: container_images, name: full, images: ":list", layout: full, arch: arm64}
   - {rule: rootfs, name: "tree-{arch}", layers: [":list", ":registry"], matrix: {arch: [amd64, arm64]}}
 """
 HELLO = oci_image(size=300_000)
@@ -73,6 +77,13 @@ class Site:
     def lock(self, *options: str) -> str:
         done = self.workspace.run("lock", *self.mirrors, *options, "//p:registry")
         return done.passed().stderr
+
+    @contextmanager
+    def serving(self, target: str, folder: Path) -> Iterator[Registry]:
+        """Build a target and run a registry over it."""
+        (path,) = self.workspace.build(*self.mirrors, f"//p:{target}").outputs
+        with registry(folder, data=self.workspace.root / path, readonly=True) as running:
+            yield running
 
     def tree(self, arch: str) -> Path:
         self.workspace.build(*self.mirrors, f"//p:tree-{arch}")
@@ -114,13 +125,14 @@ def files(root: Path) -> dict[str, str]:
     return found
 
 
-def copied(host: str, name: str, arch: str, to: Path) -> str:
+def copied(host: str, name: str, arch: str, to: Path, *options: str) -> str:
     """Copy an image out of a registry with skopeo; return the digest of the manifest that arrived."""
     subprocess.run(
         [
             "skopeo",
             "copy",
             "-q",
+            *options,
             "--src-tls-verify=false",
             f"--override-arch={arch}",
             f"docker://{host}/{name}",
@@ -171,6 +183,100 @@ def test_the_tree_is_what_a_registry_writes_as_a_pull_through_cache(
         while files(cache.data) != files(trees["arm64"]) and time.monotonic() < deadline:
             time.sleep(0.1)  # the cache writes blobs after it has answered
         assert files(cache.data) == files(trees["arm64"])
+
+
+def test_with_the_layout_single_a_tag_leads_to_the_one_manifest(site: Site, tmp_path: Path) -> None:
+    hello, pause = f"docker.io/{HELLO.repository}", f"reg.example/{PAUSE.repository}"
+    site.list(f"{hello}:{HELLO.tag}", f"{pause}@{PAUSE.top.digest}")
+    site.lock()
+    with site.serving("single", tmp_path / "r") as running, client(running.host) as reader:
+        for sample in (HELLO, NESTED):
+            found = reader.manifest(running.host, sample.repository, sample.tag)
+            assert found.digest == child(sample, "arm64")
+            assert reader.head_manifest(running.host, sample.repository, sample.top.digest) is None
+        assert copied(running.host, f"{HELLO.repository}:1.0", "arm64", tmp_path / "1") == child(HELLO, "arm64")
+        by_digest = f"{PAUSE.repository}@{PAUSE.top.digest}"
+        assert copied(running.host, by_digest, "arm64", tmp_path / "2") == child(PAUSE, "arm64"), "asked for as it is"
+
+
+def test_with_the_layout_full_all_architectures_are_there(site: Site, tmp_path: Path) -> None:
+    site.lock()
+    with site.serving("full", tmp_path / "r") as running:
+        for number, (sample, arch) in enumerate(product((HELLO, PAUSE), ("amd64", "arm64"))):
+            name = f"{sample.repository}:{sample.tag}"
+            assert copied(running.host, name, arch, tmp_path / str(number)) == child(sample, arch)
+        copied(running.host, f"{PAUSE.repository}:{PAUSE.tag}", "amd64", tmp_path / "all", "--all")
+        assert hashlib.sha256((tmp_path / "all/manifest.json").read_bytes()).hexdigest() == PAUSE.top.digest[7:]
+
+
+def test_images_that_are_named_by_digest(site: Site, upstream: Registry, tmp_path: Path) -> None:
+    """Alone, and with a tag, which is then what it is stored as; the tag upstream does not count."""
+    site.list(f"{HELLO.repository}@{HELLO.top.digest}", f"reg.example/{PAUSE.repository}:ours@{PAUSE.top.digest}")
+    site.lock()
+    assert f"image docker.io/library/hello {HELLO.top.digest} index {HELLO.top.digest} " in site.lockfile.read_text()
+    with site.serving("registry", tmp_path / "r") as running, client(running.host) as reader:
+        name = f"{HELLO.repository}@{HELLO.top.digest}"
+        assert copied(running.host, name, "amd64", tmp_path / "1") == child(HELLO, "amd64")
+        assert not (running.data / f"docker/registry/v2/repositories/{HELLO.repository}/_manifests/tags").exists()
+        assert reader.head_manifest(running.host, HELLO.repository, HELLO.tag) is None
+        for ref in ("ours", PAUSE.top.digest):
+            assert reader.manifest(running.host, PAUSE.repository, ref).digest == PAUSE.top.digest
+        assert reader.head_manifest(running.host, PAUSE.repository, PAUSE.tag) is None
+
+
+def test_the_garbage_collection_of_a_registry(tmp_path: Path, trees: dict[str, Path]) -> None:
+    """As docs/images.md says: it is safe, but with --delete-untagged it takes what an index leads to."""
+    data = tmp_path / "data"
+    shutil.copytree(trees["union"], data)
+    with registry(tmp_path / "r", data=data) as running:
+        command = ["docker-registry", "garbage-collect", str(running.folder / "config.yml")]
+        environment = {"PATH": os.environ["PATH"]}
+        before = files(data)
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        assert files(data) == before
+        subprocess.run([*command, "--delete-untagged"], check=True, capture_output=True, env=environment)
+    with registry(tmp_path / "again", data=data, readonly=True) as running, client(running.host) as reader:
+        assert reader.manifest(running.host, PAUSE.repository, PAUSE.tag).digest == PAUSE.top.digest
+        assert reader.head_manifest(running.host, PAUSE.repository, child(PAUSE, "amd64")) is None
+
+
+def test_the_page_about_images_shows_what_works(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs/images.md").read_text()
+    targets = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    scripts = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = re.search(r"```\n(image .*?)```", page, re.DOTALL)
+    assert targets
+    assert lines
+    samples = [oci_image("library/nginx", "1.25"), oci_image("team/tool", "2"), oci_image("team/app", "1"), PAUSE]
+    with registry(tmp_path / "r") as upstream, client(upstream.host) as target:
+        for sample in samples:
+            push(target, upstream.host, sample)
+        workspace = Workspace(tmp_path / "work")
+        demo = workspace.root / "context/demo"
+        demo.mkdir(parents=True)
+        (workspace.root / "BUILD.yaml").write_text(WORKSPACE)
+        (demo / "BUILD.yaml").write_text(targets[1])
+        (demo / "images.txt").write_text(f"'quay.io/{PAUSE.repository}:{PAUSE.tag}'  # quoted\n")
+        (demo / "app.yaml").write_text("kind: Pod\nspec: {containers: [{image: quay.io/team/app:1}]}\n")
+        mirrors = "".join(f"build --registry_mirror={h}=http://{upstream.host}\n" for h in ("docker.io", "quay.io"))
+        (workspace.root / ".buildsysrc").write_text(mirrors)
+        for command in re.findall(r"^buildsys (.*?)(?: +#.*)?$", scripts[0], re.MULTILINE):
+            workspace.run(*shlex.split(command)).passed()
+    locked = (workspace.root / "buildsys.lock").read_text()
+    for line in lines[1].splitlines():
+        assert re.search("^" + re.escape(line).replace(re.escape("..."), "[0-9a-f]{64}") + "$", locked, re.MULTILINE)
+    tags = {str(path.parent).rpartition("/v2/repositories/")[2] for path in workspace.root.rglob("tags/*/current")}
+    assert {f"{sample.repository}/_manifests/tags/{sample.tag}" for sample in samples if sample != samples[1]} == tags
+    assert "team/tool 2 index" in locked
+
+
+def test_one_image_of_two_hosts_stands_there_once(site: Site) -> None:
+    site.list(f"reg.example/{PAUSE.repository}:{PAUSE.tag}")
+    site.lock()
+    once = files(site.tree("amd64") / "registry")
+    site.list(*(f"{host}/{PAUSE.repository}:{PAUSE.tag}" for host in ("reg.example", "quay.example")))
+    site.lock()
+    assert files(site.tree("amd64") / "registry") == once
 
 
 def test_what_is_locked_is_not_asked_for_again_and_a_moved_tag_changes_no_build(site: Site, upstream: Registry) -> None:
