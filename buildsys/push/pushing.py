@@ -185,7 +185,9 @@ def push_error(target: Reference, fault: RegistryFault) -> BuildError:
     message, notes = f"{target}: {fault.message}", tuple(f"before: {note}" for note in fault.notes)
     match fault.kind:
         case "login":
-            hint = "log in (docker login, podman login) as somebody who may push, or name the file: --registry_auth_file"
+            hint = (
+                "log in (docker login, podman login) as somebody who may push, or name the file: --registry_auth_file"
+            )
             return UserError("B451", message, notes=notes, hint=hint)
         case "unreachable" | "rate-limited":
             hint = "run it again: what has been uploaded is there, and the tag is what it was"

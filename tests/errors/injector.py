@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "v2":
             self._registry("/".join(rest))
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - the names are the library's
 
     def _registry(self, path: str) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
