@@ -6,13 +6,13 @@ Source: OCI distribution spec 1.1, "Push".
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeAlias
 
 from buildsys.adapters.registry import RegistryClient
 from buildsys.adapters.registry_fault import RegistryFault
 from buildsys.errors import BuildError, NetworkFault, UsageError, UserError
 from buildsys.oci.reference import Reference, ReferenceFault
+from buildsys.push.at_once import at_once
 from buildsys.push.image import lost
 from buildsys.store.cas import BlobMissing
 
@@ -124,15 +124,8 @@ class Pusher:
     def _blobs(self, image: Image, target: Reference) -> list[tuple[Descriptor, How]]:
         """See to it that the repository has all blobs, several at a time, the largest first."""
         known = self._state.pushed(target.host, [blob.digest for blob in image.blobs])
-        with ThreadPoolExecutor(self._at_once) as pool:
-            blobs = sorted(image.blobs, key=lambda blob: -blob.size)
-            running = {pool.submit(self._blob, image, blob, target, known): blob for blob in blobs}
-            try:
-                return [(running[future], future.result()) for future in as_completed(running)]
-            except BaseException:
-                self._stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        blobs = sorted(image.blobs, key=lambda blob: -blob.size)
+        return at_once(self._at_once, lambda blob: self._blob(image, blob, target, known), blobs, self._stop)
 
     def _blob(self, image: Image, blob: Descriptor, target: Reference, known: Mapping[Digest, str]) -> How:
         host, path, digest = target.host, target.path, f"sha256:{blob.digest}"
@@ -185,7 +178,9 @@ def push_error(target: Reference, fault: RegistryFault) -> BuildError:
     message, notes = f"{target}: {fault.message}", tuple(f"before: {note}" for note in fault.notes)
     match fault.kind:
         case "login":
-            hint = "log in (docker login, podman login) as who may push, or name the file: --registry_auth_file"
+            hint = (
+                "log in (docker login, podman login) as somebody who may push, or name the file: --registry_auth_file"
+            )
             return UserError("B451", message, notes=notes, hint=hint)
         case "unreachable" | "rate-limited":
             hint = "run it again: what has been uploaded is there, and the tag is what it was"

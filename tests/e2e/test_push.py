@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +19,7 @@ from tests.e2e.workspace import ARCHES, RUNTIMES, SAMPLE, Result, Workspace, cop
 from tests.engines import podman
 from tests.registries import registry
 from tests.registry_clients import client
+from tests.scripted_http import Reply, Request, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +168,29 @@ def test_what_is_served_is_pulled_as_what_is_pushed(site: Site, tmp_path: Path) 
             top = reader.head_manifest(host, "images/containerd", REF)
         assert top is not None
         assert site.pushed["containerd"].stdout.strip().endswith(top.digest)
+
+
+def test_a_push_that_hangs_can_be_interrupted(site: Site) -> None:
+    """The registry takes what is sent, and never says so."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return Reply(202, headers={"Location": "/v2/a/blobs/uploads/1"})
+        if request.method == "PUT":
+            begun.set()
+            ended.wait(120)
+        return Reply(404)
+
+    with scripted(answer) as server:
+        options = ("run", SAMPLE, f"--registry_insecure={server.host}", "//images:docker.push", "--")
+        process = site.workspace.start(*options, f"{server.host}/a:1")
+        try:
+            assert begun.wait(60)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+            ended.set()
+    assert process.returncode == 8
+    assert said.endswith("ERROR: interrupted [B801]\n  hint: run it again: what was finished is kept\n")

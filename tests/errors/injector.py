@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from tests.errors.registry import answer
+from tests.errors.registry import answer, answer_push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,11 +66,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "v2":
             self._registry("/".join(rest))
 
-    def do_HEAD(self) -> None:
-        self.do_GET()
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - the names are the library's
 
     def _registry(self, path: str) -> None:
-        found = answer(path, dict(self.headers.items()), self.asked)
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        found = answer_push(self.command, path) or answer(path, dict(self.headers.items()), self.asked)
         self.send_response(found.status)
         self.send_header("Content-Length", str(len(found.body) if found.length is None else found.length))
         self.send_header("Connection", "close")

@@ -11,6 +11,8 @@ swapped           a manifest comes as another one
 other-layer       the layer comes with other bytes, `short-layer`, `long-layer` with fewer and more
 cut-layer         the layer breaks off in the middle; `breaks-KEY`: once, then it can be resumed
 lost-layer        there is no layer
+read-only         nothing can be pushed; `no-project`: nothing is there that could be pushed to
+stores-other      all is taken, and a manifest is said to be another one
 """
 
 from __future__ import annotations
@@ -118,6 +120,22 @@ def answer(path: str, headers: Mapping[str, str], asked: dict[str, int]) -> Answ
     if not data or (mode == "lost-layer" and data == LAYER_DATA):
         return Answer(404, _error("BLOB_UNKNOWN", "blob unknown to registry"))
     return _layer(mode, headers, asked) if data == LAYER_DATA else Answer(200, data)
+
+
+def answer_push(method: str, path: str) -> Answer | None:
+    """Answer a request that pushes; None where `answer` has to."""
+    mode = path.partition("/")[0]
+    if method not in {"POST", "PATCH", "PUT"} or mode.startswith("status-"):
+        return None
+    if mode == "no-project":
+        return Answer(404, _error("NAME_UNKNOWN", "project app not found"))
+    if mode != "stores-other":
+        return Answer(405, _error("UNSUPPORTED", "The operation is unsupported."))
+    if method == "POST":
+        return Answer(202, headers={"Location": f"/v2/{path}1"})
+    if "/manifests/" in path:
+        return Answer(201, headers={"Docker-Content-Digest": image("good").top.digest})
+    return Answer(201)
 
 
 def _layer(mode: str, headers: Mapping[str, str], asked: dict[str, int]) -> Answer:
