@@ -58,7 +58,7 @@ class OciImage(Rule):
     arch: str = attr("The architecture.", "{arch}")
     layer_format: Literal["gzip", "zstd", "zstd:chunked"] = attr(
         "How layers are compressed. `zstd:chunked` is `zstd` with each file in frames of its own and a table of them,"
-        " so that podman fetches only files that it does not have; the archives are somewhat larger.",
+        " so that podman fetches only files that it does not have; layers of small files are several times as large.",
         "gzip",
     )
     level: int = attr("The level of compression; 0 for the default of the format.", 0)

@@ -185,6 +185,17 @@ def test_frames_without_padding_are_those_of_a_tarball() -> None:
     assert layers.fake.begun == 4, "the digests of slices, and no frame"
 
 
+def test_frames_with_padding_are_not_taken_for_those_without() -> None:
+    blobs = Blobs()
+    tree = sliced(blobs)
+    layers = Layers(blobs)
+    plain = layers.make(tree, "zstd")
+    chunked = layers.make(tree, CHUNKED)
+    assert chunked == Layers(blobs).make(tree, CHUNKED)
+    assert chunked[1]["diff_id"] == plain[1]["diff_id"]
+    assert layers.make(tree, "zstd") == plain
+
+
 def test_what_is_needed_is_enough() -> None:
     blobs = Blobs()
     tree = rootfs(blobs, range(100))
