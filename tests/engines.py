@@ -37,8 +37,10 @@ class Podman:
     @contextmanager
     def mounted(self, name: str) -> Iterator[str]:
         """Mount an image; gives the folder of its files."""
-        yield self.run("image", "mount", name).strip()
-        self.run("image", "unmount", name)
+        try:
+            yield self.run("image", "mount", name).strip()
+        finally:
+            self.run("image", "unmount", name)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Emission:
     def _key(self, piece: Piece) -> str:
         """Name all that shapes the frame of a piece; empty if no blob is read for it: such a frame is not kept."""
         if isinstance(piece, frames.Payload):
-            return f"frame {frames.LAYOUT} payload {piece.digest} {piece.start} {self._squeeze.id}"
+            return f"frame {frames.LAYOUT} payload {piece.key} {self._squeeze.id}"
         return f"frame {frames.LAYOUT} group {piece.key} {self._squeeze.id}" if piece.has_blobs else ""
 
     def _make(self, piece: Piece) -> Value:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
+from buildsys.actions.chunks import Chunks
 from buildsys.actions.emission import Emission
 from buildsys.actions.states import hash_segments, untold
 from buildsys.archive import compressors, frames, tar
@@ -16,13 +18,14 @@ from buildsys.model.action import ActionIO, Artifact, BaseOperation, Segment, Va
 from buildsys.model.composition import Part
 from buildsys.model.digest import Digest
 from buildsys.oci.image import Descriptor
-from buildsys.oci.layer import Layer, media_type
+from buildsys.oci.layer import CHUNKED, Layer, compression, media_type
 
 if TYPE_CHECKING:
     from buildsys.actions.emission import Frame
     from buildsys.archive.compressors import Compressor
     from buildsys.archive.frames import Piece
     from buildsys.model.action import Writer
+    from buildsys.model.tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,16 @@ class OciLayer(BaseOperation):
     @property
     def tools(self) -> tuple[str, ...]:
         """The library that compresses."""
-        return compressors.tools(self.format)
+        return compressors.tools(compression(self.format))
 
     def needs(self, io: ActionIO) -> Iterable[Digest]:
         """The tree, the blobs of which no frame is kept, and those whose bytes are yet to be hashed."""
-        recipe = list(frames.recipe(io.tree(self.tree), self.epoch))
+        tree = io.tree(self.tree)
+        recipe = self._recipe(tree)
         anew = Emission(io, self._squeeze()).read_anew(recipe)
         anew += recipe[untold(io, [_plain(io, piece) for piece in recipe]) :]
+        if self.format == CHUNKED:
+            anew += Chunks(io, tree, recipe, self.epoch).read_anew()
         found = {digest for piece in anew for digest in frames.digests(piece)}
         return [io.value(self.tree).digest, *sorted(found)]
 
@@ -62,19 +68,27 @@ class OciLayer(BaseOperation):
 
     def anticipate(self, io: ActionIO, payload: Value) -> None:
         """Begin the frames of a payload that will be in the tree."""
-        Emission(io, self._squeeze()).begin(list(frames.slices(payload.digest, payload.size)))
+        slices = frames.slices(payload.digest, payload.size, bare=self.format == CHUNKED)
+        Emission(io, self._squeeze()).begin(list(slices))
 
     def execute(self, io: ActionIO) -> None:
         """Compose the layer. Raises `ActionFailed` B706 when a blob does not have the size its tree states."""
         tree = io.tree(self.tree)
-        recipe = list(frames.recipe(tree, self.epoch))
+        recipe = self._recipe(tree)
         emission = Emission(io, self._squeeze())
+        chunks = Chunks(io, tree, recipe, self.epoch) if self.format == CHUNKED else None
         try:
             known, rest = emission.sequence(recipe)  # helpers compress while the tar is hashed
+            if chunks:
+                chunks.begin()
             diff_id = hash_segments(io, [_plain(io, piece) for piece in recipe]).digest
             parts: list[Part] = []
             segments = [*_segments(io, emission, known, parts)]
-            layer = hash_segments(io, segments, None if rest is None else _segments(io, emission, rest, parts))
+            others = _segments(io, emission, rest or (), parts)
+            if chunks:
+                ending = chunks.ending(parts, self._squeeze())
+                others = chain(others, _segments(io, emission, ending, parts))
+            layer = hash_segments(io, segments, others)
         except SizeFault as error:
             raise ActionFailed(
                 "B706",
@@ -82,11 +96,16 @@ class OciLayer(BaseOperation):
                 hint="the store is damaged; build once more with another --disk_cache",
             ) from error
         io.compose(layer.digest, parts)
-        described = Descriptor(media_type(self.format), layer.digest, layer.size)
+        annotations = chunks.annotations if chunks else ()
+        described = Descriptor(media_type(self.format), layer.digest, layer.size, annotations=annotations)
         io.write(Layer(described, diff_id, len(tree.entries)).to_bytes(), 1)
 
+    def _recipe(self, tree: Tree) -> list[Piece]:
+        make = frames.chunked_recipe if self.format == CHUNKED else frames.recipe
+        return list(make(tree, self.epoch))
+
     def _squeeze(self) -> Compressor:
-        squeeze = compressors.compressor(self.format, self.level)
+        squeeze = compressors.compressor(compression(self.format), self.level)
         assert squeeze is not None  # noqa: S101 - of no format it is
         return squeeze
 

@@ -87,12 +87,19 @@ class Group(NamedTuple):
 class Payload(NamedTuple):
     """A slice of a large payload of `size` bytes, from `start` on: the same piece whatever file holds it.
 
-    The last slice has the payload's padding.
+    The last slice has the payload's padding, unless it is `bare`.
     """
 
     digest: Digest
     size: int
     start: int = 0
+    bare: bool = False
+
+    @property
+    def key(self) -> str:
+        """The identity of the uncompressed bytes: a bare slice is another one only where there is padding."""
+        kind = " bare" if self.bare and self._replace(bare=False).zeros else ""
+        return f"{self.digest} {self.start}{kind}"
 
     @property
     def length(self) -> int:
@@ -102,7 +109,7 @@ class Payload(NamedTuple):
     @property
     def zeros(self) -> int:
         """The bytes of padding that belong to it."""
-        return padding(self.size) if self.start + self.length == self.size else 0
+        return padding(self.size) if self.start + self.length == self.size and not self.bare else 0
 
 
 Piece: TypeAlias = Group | Payload
@@ -138,9 +145,24 @@ def recipe(tree: Tree, epoch: int = tar.EPOCH) -> Iterator[Piece]:
     yield Group((*held, Part(tar.END)))
 
 
-def slices(digest: Digest, size: int) -> Iterator[Payload]:
-    """Yield the pieces of a large payload."""
-    return (Payload(digest, size, start) for start in range(0, size, SLICE))
+def chunked_recipe(tree: Tree, epoch: int = tar.EPOCH) -> Iterator[Piece]:
+    """Yield pieces as `recipe`, of the same bytes in all: every payload, however small, in pieces of its own.
+
+    What is between payloads, padding and headers, is a group. Raises as `recipe`.
+    """
+    held = bytearray()
+    for entry in walk(tree):
+        held += tar.header(entry, epoch)
+        if entry.kind == FILE and entry.size:
+            yield Group((Part(bytes(held)),))
+            yield from slices(entry.digest, entry.size, bare=True)
+            held = bytearray(padding(entry.size))
+    yield Group((Part(bytes(held) + tar.END),))
+
+
+def slices(digest: Digest, size: int, *, bare: bool = False) -> Iterator[Payload]:
+    """Yield the pieces of a large payload, with its padding or `bare`."""
+    return (Payload(digest, size, start, bare) for start in range(0, size, SLICE))
 
 
 def walk(tree: Tree) -> list[Entry]:

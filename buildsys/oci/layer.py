@@ -39,6 +39,11 @@ class Layer(NamedTuple):
         return cls(Descriptor.from_json(found["descriptor"]), found["diff_id"], found["entries"])
 
 
+def compression(layer_format: str) -> str:
+    """Return the compression (`archive.compressors`) of a layer of one of `FORMATS`."""
+    return ZSTD if layer_format == CHUNKED else layer_format
+
+
 def media_type(layer_format: str) -> str:
     """Return the media type of a layer of one of `FORMATS`."""
     return LAYER_GZIP if layer_format == GZIP else LAYER_ZSTD

@@ -17,6 +17,7 @@ from buildsys.errors import BuildErrors
 from buildsys.kubernetes.combinations import check_layers
 from buildsys.model.tree import path_fault
 from buildsys.oci.division import layer_names
+from buildsys.oci.layer import compression
 from buildsys.oci.layout import is_ref_name
 from buildsys.sdk import (
     Artifact,
@@ -55,7 +56,11 @@ class OciImage(Rule):
     )
     separate: tuple[str, ...] = attr("Folders that have a layer of their own.", ("registry",))
     arch: str = attr("The architecture.", "{arch}")
-    layer_format: Literal["gzip", "zstd"] = attr("How layers are compressed.", "gzip")
+    layer_format: Literal["gzip", "zstd", "zstd:chunked"] = attr(
+        "How layers are compressed. `zstd:chunked` is `zstd` with each file in frames of its own and a table of them,"
+        " so that podman fetches only files that it does not have; layers of small files are several times as large.",
+        "gzip",
+    )
     level: int = attr("The level of compression; 0 for the default of the format.", 0)
     cri: str = attr('The container runtime that has to read the layers; "" for no check.', "{cri}")
     cri_version: str = attr("Its version.", "{cri.version}")
@@ -110,7 +115,7 @@ class OciImage(Rule):
             if fault := path_fault(folder):
                 ctx.fail("B224", f"no folder of a tree: {fault}", attribute="separate", item=folder, hint="write `a/b`")
         try:
-            compressors.compressor(self.layer_format, self.level)
+            compressors.compressor(compression(self.layer_format), self.level)
         except ValueError as error:
             ctx.fail("B224", str(error), attribute="level", hint="choose one of these, or leave it out")
         if self.cri:

@@ -16,7 +16,7 @@ from tests.e2e.workspace import ARCHES, RUNTIMES, SAMPLE, Workspace, copy_worksp
 REF = "v1.23.17"
 IMAGES = tuple(f"//images:{cri}" for cri in RUNTIMES)
 TEMPLATE = "context/rootfs/etc/rootfs.env.j2"
-FORMATS = ("gzip", "zstd")
+FORMATS = ("gzip", "zstd", "zstd:chunked")
 
 
 @pytest.fixture(scope="module", params=FORMATS)
