@@ -84,6 +84,9 @@ def test_each_fault_fails_at_its_line(tmp_path: Path) -> None:
         ("manifests/calico/tigera-operator.yaml", "quay.io/tigera/operator"),
     ]
     assert not workspace.output("containerd-arm64").exists()
+    of_image = workspace.run("build", SAMPLE, "//images:containerd-arm64")
+    assert of_image.code == 1
+    assert of_image.stderr.count("[B431]") == len(errors), "a cluster image is made of what was checked, too"
     workspace.run("build", SAMPLE, "//rootfs:tree", "//containerd:config", "//calico:resources", "//calico:operator")
     for (_, line, image), file in zip(
         errors,

@@ -168,6 +168,6 @@ def test_an_edit_changes_one_small_blob_of_a_layer(built: Workspace, tmp_path: P
     new = {one["digest"] for made in after.values() for one in made["layers"]} - {f"sha256:{b}" for b in before}
     assert len(new) == 1, "the layer of what both architectures share"
     ran = {name.partition(" ")[2].partition(" ")[0] for name in workspace.ran()}
-    assert ran == {"Render", "Merge", "OciSplit", "OciLayer", "OciImage", "OciIndex"}
+    assert ran == {"Render", "Merge", "CheckClosure", "OciSplit", "OciLayer", "OciImage", "OciIndex"}
     layers = [action.name for action in workspace.journal() if "OciLayer" in action.name]
     assert len(layers) == 1, "made once, for both"
