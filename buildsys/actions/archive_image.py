@@ -17,6 +17,7 @@ from buildsys.model.action import ActionIO, Artifact, BaseOperation, Value, exem
 from buildsys.model.digest import CHUNK
 from buildsys.oci.docker_archive import docker_archive
 from buildsys.oci.image import LAYER, Descriptor
+from buildsys.oci.manifest import MOST_BYTES
 from buildsys.oci.reference import Reference
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class ArchiveImage(BaseOperation):
             self.digest, self.digest
         )
         config = pulled.manifest.config
+        if config.size > MOST_BYTES:
+            raise self._damaged(f"its config has {config.size} bytes; {MOST_BYTES} is the most that is read of one")
         with io.open_blob(config.digest) as stream:
             diff_ids = _diff_ids(stream.read())
         layers = pulled.manifest.layers

@@ -99,7 +99,7 @@ class Puller:
 
     def _read(self, digest: Digest) -> bytes:
         with self._io.open_blob(digest) as stream:
-            return stream.read()
+            return stream.read(manifests.MOST_BYTES + 1)  # an index may name a layer that is in the store as a manifest
 
     def _parsed(self, digest: Digest) -> Index | Manifest:
         """Return a manifest, fetched if it is not in the store."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -12,6 +13,7 @@ from buildsys.actions.pulling import Pulled, Puller, Source, registry_error
 from buildsys.adapters.registry_fault import FaultKind, RegistryFault
 from buildsys.errors import BuildError, Location
 from buildsys.model.access import Access
+from buildsys.oci.manifest import MOST_BYTES
 from tests.actions.fake_io import FakeIO
 from tests.images import OCI_INDEX, Piece, Sample, docker_image, oci_image
 from tests.scripted_http import Reply, Request, Scripted, scripted
@@ -139,6 +141,23 @@ def test_the_size_of_a_blob_that_is_here_is_not_believed_either() -> None:
         error = failure(server, io, false)
         assert error.code == "B444"
         assert f"{blobs[1].digest} has {len(blobs[1].data)} bytes; it says {len(blobs[1].data) + 1}" in error.message
+
+
+def test_a_blob_that_is_here_and_is_no_manifest_is_not_read_whole() -> None:
+    """A hostile index may name the largest layer of the store as the manifest of an image."""
+    read: list[int] = []
+
+    class Stream(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            read.append(len(data := super().read(size)))
+            return data
+
+    with serving(having([HELLO])) as (server, io):
+        child = HELLO.manifests[0].digest.removeprefix("sha256:")
+        io.blobs[child] = bytes(MOST_BYTES * 3)
+        io.open_blob = lambda digest: Stream(io.blobs[digest])  # type: ignore[method-assign]
+        assert failure(server, io, HELLO).code == "B444"
+    assert max(read) == MOST_BYTES + 1
 
 
 def test_what_an_earlier_build_left_is_gone_on_with() -> None:
